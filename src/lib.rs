@@ -1,0 +1,13 @@
+pub mod adapter;
+pub mod bmcsim;
+pub mod cli;
+pub mod diagnostic;
+pub mod engine;
+pub mod executor;
+pub mod model;
+pub mod plan;
+pub mod ports;
+pub mod report;
+pub mod runbook;
+pub mod sim;
+pub mod step;

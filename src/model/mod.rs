@@ -1,0 +1,28 @@
+//! Nouns: nodes, volumes, hardware facts, hooks, units and faults.
+//!
+//! Field names are Ironic's and Redfish's own. Nothing here reads a clock, a file or a socket, and nothing here
+//! imports another module of this crate.
+
+pub mod bmc;
+pub mod change;
+pub mod facts;
+pub mod fault;
+pub mod fleet;
+pub mod hook;
+pub mod id;
+pub mod node;
+pub mod power;
+pub mod units;
+pub mod volume;
+
+pub use bmc::*;
+pub use change::*;
+pub use facts::*;
+pub use fault::*;
+pub use fleet::*;
+pub use hook::*;
+pub use id::*;
+pub use node::*;
+pub use power::*;
+pub use units::*;
+pub use volume::*;

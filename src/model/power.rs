@@ -1,0 +1,89 @@
+//! Power states and reset types as Redfish writes them (DSP0268, ComputerSystem).
+
+use super::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a BMC says of its machine's power. Only `Off` is off: `PoweringOff` still writes, and a state that is absent,
+/// null or made up by a vendor is `Unknown`, never a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerState {
+    On,
+    Off,
+    PoweringOn,
+    PoweringOff,
+    Paused,
+    #[default]
+    Unknown,
+}
+
+impl fmt::Display for PowerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PowerState::On => "On",
+            PowerState::Off => "Off",
+            PowerState::PoweringOn => "PoweringOn",
+            PowerState::PoweringOff => "PoweringOff",
+            PowerState::Paused => "Paused",
+            PowerState::Unknown => "unknown",
+        })
+    }
+}
+
+/// The reset types that coldswap sends. `GracefulRestart`, `PowerCycle`, `ForceRestart` and `PushPowerButton` are left
+/// out on purpose: a restart is off, verify, on, and a button that toggles proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ResetType {
+    On,
+    ForceOn,
+    ForceOff,
+    GracefulShutdown,
+}
+
+impl ResetType {
+    pub const ALL: [ResetType; 4] = [ResetType::On, ResetType::ForceOn, ResetType::ForceOff, ResetType::GracefulShutdown];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResetType::On => "On",
+            ResetType::ForceOn => "ForceOn",
+            ResetType::ForceOff => "ForceOff",
+            ResetType::GracefulShutdown => "GracefulShutdown",
+        }
+    }
+
+    /// Could this start a machine if it lands late?
+    pub fn starts(self) -> bool {
+        matches!(self, ResetType::On | ResetType::ForceOn)
+    }
+}
+
+impl fmt::Display for ResetType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a machine has booted (Redfish `BootProgress.LastState`), as far as coldswap cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BootProgress {
+    /// Any state before the operating system has control, `None` included.
+    Firmware,
+    /// `OSBootStarted`.
+    OsBootStarted,
+    /// `OSRunning`.
+    OsRunning,
+}
+
+/// A power command that was sent (or was about to be) and may not have landed yet. Stored with the node, outlives the
+/// run (rule S6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PowerMark {
+    pub reset: ResetType,
+    pub sent_at: Time,
+    /// After this the command has landed or never will.
+    pub lands_by: Time,
+}

@@ -1,0 +1,119 @@
+//! The edges: what the executor needs of the world, as traits over the nouns of [`crate::model`].
+//!
+//! Notes for implementors
+//! - A port never decides. It says what it saw, or what became of a request, and lets the engine judge.
+//! - [`FaultKind`](crate::model::FaultKind) is chosen with care: `Unknown` whenever the request may have reached the
+//!   other side, `Transient` only when it certainly did not take effect, `Refused` when the other side said no.
+//! - Nothing that changes anything is repeated inside a port. Reads may be, within the limits given.
+//! - No secret in a fault's detail.
+
+use crate::model::*;
+use async_trait::async_trait;
+
+/// Nodes, connectors, targets. Knows no runs but as holders of nodes.
+#[async_trait]
+pub trait Inventory: Send + Sync {
+    /// Everything, at one instant.
+    async fn fleet(&self) -> Result<Fleet, Fault>;
+    async fn node(&self, id: NodeId) -> Result<Node, Fault>;
+    async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault>;
+    async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
+    /// Every target in the inventory that shares an identity with this one, itself left out.
+    async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault>;
+    /// Compare and set. `Refused` when what the change expects does not hold.
+    async fn change(&self, change: &Change) -> Result<(), Fault>;
+    /// Remember what a BMC said of itself (facts, identity where none is known, abilities).
+    async fn learn(&self, id: NodeId, report: &SystemReport, at: Time) -> Result<(), Fault>;
+}
+
+/// Baseboard management controllers.
+#[async_trait]
+pub trait Bmc: Send + Sync {
+    /// One look at the system: power, who answers, boot progress, override.
+    async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
+    /// Facts and abilities.
+    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
+    /// Send one reset and nothing else. `Ok` means only that the BMC accepted it.
+    async fn reset(&self, at: &BmcEndpoint, reset: ResetType) -> Result<(), Fault>;
+    /// The iSCSI boot configuration. `None`: no adapter function has one.
+    async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
+    /// Write what is `Some` and leave the rest alone.
+    async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings) -> Result<(), Fault>;
+    /// Log out everywhere. Errors are of no consequence.
+    async fn close(&self);
+}
+
+/// Runs one hook once. `Err` is for what kept it from being started (`Transient`, `Refused`) or from being observed
+/// (`Unknown`); a hook that ran and failed is an `Ok` with `succeeded: false`.
+#[async_trait]
+pub trait HookRunner: Send + Sync {
+    async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext) -> Result<HookResult, Fault>;
+}
+
+/// Where a secret's text comes from. Called at the moment of use.
+pub trait Secrets: Send + Sync {
+    fn reveal(&self, secret: &SecretRef) -> Result<secrecy::SecretString, Fault>;
+}
+
+/// The executor's clock: microseconds that never go backwards within a process.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Time;
+}
+
+/// One durable record of a run: what the journal is made of. `body` is JSON whose shape the engine owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub seq: u64,
+    pub at: Time,
+    pub body: String,
+}
+
+/// What the store remembers of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRow {
+    pub id: RunId,
+    pub plan: PlanId,
+    pub created_at: Time,
+    /// `running`, `finished`, `parked`: for listings; the journal decides.
+    pub status: String,
+    /// The runbook's name.
+    pub name: String,
+}
+
+/// Durable memory of plans, runs and journals.
+///
+/// Notes for implementors: [`Store::append`] returns only when the records would survive a power cut. A store has one
+/// id from its birth. Columns are text, integers and blobs only, so that every backend has the same shape.
+pub trait Store: Send + Sync {
+    fn id(&self) -> StoreId;
+    /// A fresh plan id.
+    fn next_plan_id(&self) -> Result<PlanId, StoreError>;
+    fn save_plan(&self, id: &PlanId, created_at: Time, json: &str) -> Result<(), StoreError>;
+    fn load_plan(&self, id: &PlanId) -> Result<Option<String>, StoreError>;
+    /// Begin a run of a plan. A plan is single use: a second run of it is refused with [`StoreError::Used`].
+    fn begin_run(&self, plan: &PlanId, name: &str, now: Time) -> Result<RunId, StoreError>;
+    fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
+    fn run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError>;
+    fn set_status(&self, id: &RunId, status: &str) -> Result<(), StoreError>;
+    /// Append to a run's journal and set the power marks of nodes, in one commit.
+    fn append(&self, run: &RunId, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
+    fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// Only one process may execute a run. The lock goes with the process, however it ends.
+    fn lock_run(&self, run: &RunId) -> Result<RunLock, StoreError>;
+}
+
+/// Held while a run is executed; dropped to let go.
+pub struct RunLock(pub Box<dyn Send + Sync>);
+
+/// Our own disk. Nothing goes on without it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("plan `{plan}` was already used by run `{run}`; make a new plan")]
+    Used { plan: PlanId, run: RunId },
+    #[error("run `{0}` is being executed by another process")]
+    Locked(RunId),
+    #[error("store: {0}")]
+    Failed(String),
+    #[error("{path}: store format {found} is not one that this version reads (it reads {known}); {hint}")]
+    Format { path: String, found: i64, known: i64, hint: String },
+}

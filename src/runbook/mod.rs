@@ -1,0 +1,5 @@
+mod expression;
+mod types;
+
+pub use expression::*;
+pub use types::*;
