@@ -204,7 +204,8 @@ pub struct HookTemplate {
     pub rerun: Rerun,
     pub on_failure: OnFailure,
     pub lab: bool,
-    /// It takes care of burned-in connectors (zoning): `connectors: moved`.
+    /// One of its templates names `destination.connectors`: it does the zoning of connectors that cannot move.
+    pub zones: bool,
     pub place: Place,
 }
 
