@@ -9,16 +9,48 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     /// Take a free node whose record is still at `expect`.
-    Reserve { node: NodeId, holder: Holder, expect: Generation },
+    Reserve {
+        node: NodeId,
+        holder: Holder,
+        expect: Generation,
+    },
     /// Give it back. Not held by `holder`: nothing happens.
-    Release { node: NodeId, holder: Holder },
+    Release {
+        node: NodeId,
+        holder: Holder,
+    },
     /// Set or leave maintenance.
-    SetMaintenance { node: NodeId, holder: Holder, maintenance: Option<Maintenance> },
+    SetMaintenance {
+        node: NodeId,
+        holder: Holder,
+        maintenance: Option<Maintenance>,
+    },
     /// `from` and `to` must be held; the record must be at `from`.
-    MoveConnector { connector: ConnectorId, from: NodeId, to: NodeId, holder: Holder },
-    MoveTarget { target: TargetId, from: NodeId, to: NodeId, holder: Holder },
+    MoveConnector {
+        connector: ConnectorId,
+        from: NodeId,
+        to: NodeId,
+        holder: Holder,
+    },
+    MoveTarget {
+        target: TargetId,
+        from: NodeId,
+        to: NodeId,
+        holder: Holder,
+    },
     /// Move the instance; `to` gets `to_state`, `from` gets `from_state`.
-    MoveInstance { instance: Option<Instance>, from: NodeId, to: NodeId, from_state: ProvisionState, to_state: ProvisionState, holder: Holder },
+    MoveInstance {
+        instance: Option<Instance>,
+        from: NodeId,
+        to: NodeId,
+        from_state: ProvisionState,
+        to_state: ProvisionState,
+        holder: Holder,
+    },
     /// Record or settle what is owed for a node.
-    SetDebt { node: NodeId, holder: Holder, debt: Option<String> },
+    SetDebt {
+        node: NodeId,
+        holder: Holder,
+        debt: Option<String>,
+    },
 }

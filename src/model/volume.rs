@@ -161,8 +161,16 @@ mod tests {
 
     #[test]
     fn the_portal_and_the_spelling_do_not_make_another_volume() {
-        let a = target(VolumeType::Iscsi, "a", &[("target_iqn", "iqn.2026-01.example:V"), ("target_portal", "10.0.0.1:3260"), ("target_lun", "1")]);
-        let b = target(VolumeType::Iscsi, "b", &[("target_iqn", "iqn.2026-01.example:v "), ("target_portal", "10.9.9.9:3260"), ("target_lun", "1")]);
+        let a = target(
+            VolumeType::Iscsi,
+            "a",
+            &[("target_iqn", "iqn.2026-01.example:V"), ("target_portal", "10.0.0.1:3260"), ("target_lun", "1")],
+        );
+        let b = target(
+            VolumeType::Iscsi,
+            "b",
+            &[("target_iqn", "iqn.2026-01.example:v "), ("target_portal", "10.9.9.9:3260"), ("target_lun", "1")],
+        );
         let c = target(VolumeType::Iscsi, "c", &[("target_iqn", "iqn.2026-01.example:v"), ("target_lun", "2")]);
         assert!(same(&a, &b));
         assert!(!same(&a, &c));

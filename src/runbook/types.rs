@@ -211,8 +211,19 @@ pub struct HookTemplate {
 
 #[derive(Clone, Debug)]
 pub enum ActionTemplate {
-    Run { argv: Vec<Template>, env: BTreeMap<String, SensitiveTemplate>, directory: Option<String>, digest: Option<String> },
-    Http { method: String, url: SensitiveTemplate, headers: BTreeMap<String, SensitiveTemplate>, json: Option<TemplateValue>, expect: Vec<u16> },
+    Run {
+        argv: Vec<Template>,
+        env: BTreeMap<String, SensitiveTemplate>,
+        directory: Option<String>,
+        digest: Option<String>,
+    },
+    Http {
+        method: String,
+        url: SensitiveTemplate,
+        headers: BTreeMap<String, SensitiveTemplate>,
+        json: Option<TemplateValue>,
+        expect: Vec<u16>,
+    },
 }
 
 #[derive(Clone, Debug)]
