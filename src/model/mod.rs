@@ -3,6 +3,7 @@
 //! Field names are Ironic's and Redfish's own. Nothing here reads a clock, a file or a socket, and nothing here
 //! imports another module of this crate.
 
+pub mod apply;
 pub mod bmc;
 pub mod change;
 pub mod facts;
@@ -15,6 +16,7 @@ pub mod power;
 pub mod units;
 pub mod volume;
 
+pub use apply::*;
 pub use bmc::*;
 pub use change::*;
 pub use facts::*;
