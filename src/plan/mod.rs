@@ -4,10 +4,12 @@
 //! says what was left out and why; no meaningful choice is left to execution.
 
 mod audit;
+mod candidates;
 mod diff;
 mod recipe;
 mod types;
 
+pub use candidates::choose;
 pub use diff::*;
 pub use types::*;
 

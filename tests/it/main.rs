@@ -1,1 +1,3 @@
+mod crash;
+mod seeds;
 mod tidy;
