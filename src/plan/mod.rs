@@ -1,1 +1,2 @@
-
+pub mod assign;
+pub mod candidates;

@@ -1,1 +1,3 @@
+mod assign;
+mod fleets;
 mod tidy;
