@@ -1,5 +1,7 @@
 mod expression;
+mod predicate;
 mod types;
 
 pub use expression::*;
+pub use predicate::*;
 pub use types::*;

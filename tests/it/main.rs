@@ -1,3 +1,5 @@
 mod crash;
 mod seeds;
 mod tidy;
+mod assign;
+mod fleets;
