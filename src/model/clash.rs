@@ -178,7 +178,9 @@ impl Fleet {
         let places = |fleet: &Fleet| -> BTreeMap<VolumeIdentity, BTreeSet<NodeId>> {
             let mut places: BTreeMap<_, BTreeSet<NodeId>> = BTreeMap::new();
             for target in fleet.targets.values() {
-                target.identities().into_iter().for_each(|i| drop(places.entry(i).or_default().insert(target.node)));
+                for identity in target.identities() {
+                    places.entry(identity).or_default().insert(target.node);
+                }
             }
             places
         };
