@@ -1,1 +1,2 @@
-
+pub mod inventory_memory;
+pub mod store_sqlite;

@@ -118,11 +118,8 @@ impl Fleet {
             identity.system_uuid = identity.system_uuid.or_else(|| seen.system_uuid.clone());
             identity.serial_number = identity.serial_number.or_else(|| seen.serial_number.clone());
         }
-        let changed = [
-            put(&mut node.live_facts, &report.facts),
-            put(&mut node.abilities, &report.abilities),
-            put(&mut node.identity, &identity),
-        ];
+        let changed =
+            [put(&mut node.live_facts, &report.facts), put(&mut node.abilities, &report.abilities), put(&mut node.identity, &identity)];
         node.facts_at = Some(at);
         if changed.contains(&true) {
             node.generation = node.generation.next();
@@ -229,12 +226,7 @@ impl Fleet {
     }
 
     fn elsewhere(&self, what: &str, id: &str, at: NodeId, from: NodeId, to: NodeId) -> Fault {
-        Fault::refused(format!(
-            "{what} `{id}` is at node `{}`, neither at `{}` nor at `{}`",
-            self.name(at),
-            self.name(from),
-            self.name(to)
-        ))
+        Fault::refused(format!("{what} `{id}` is at node `{}`, neither at `{}` nor at `{}`", self.name(at), self.name(from), self.name(to)))
     }
 
     /// Rule S2: who writes must be the holder.
