@@ -48,7 +48,7 @@ impl Fleet {
         });
         for machine in fleet.machines.iter().filter(|m| m.spec.on) {
             fleet.force(machine, true);
-            machine.state().power.backdate(machine.timing.boot);
+            machine.state().power.long_since(machine.timing.boot);
         }
         fleet
     }

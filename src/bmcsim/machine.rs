@@ -1,7 +1,7 @@
 //! One simulated machine: what it is (never changes), and what state it and its BMC are in (one mutex).
 
 use super::power::Power;
-use super::resources::system::fixed_members;
+use super::resources::system::Fixed;
 use super::sessions::Sessions;
 use super::spec::{MachineSpec, Timing};
 use super::tasks::Tasks;
@@ -17,9 +17,7 @@ pub(super) struct Machine {
     pub timing: Timing,
     /// What stands before `/redfish/v1` in its links.
     pub prefix: String,
-    /// The members of its ComputerSystem that never change, as JSON text without the closing brace: this is the one
-    /// resource that everybody polls.
-    pub system_head: String,
+    pub fixed: Fixed,
     state: Mutex<State>,
     /// Requests so far.
     pub requests: AtomicU64,
@@ -89,7 +87,7 @@ impl Machine {
         };
         Machine {
             name: Arc::from(spec.name.as_str()),
-            system_head: fixed_members(&spec, &prefix),
+            fixed: Fixed::new(&spec, &prefix),
             timing: spec.timing.unwrap_or(*fleet),
             spec,
             prefix,

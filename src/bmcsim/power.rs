@@ -101,11 +101,10 @@ impl Power {
         self.history.push_back((Instant::now(), phase));
     }
 
-    /// As if the phase had begun so much earlier.
-    pub(super) fn backdate(&mut self, span: Span) {
-        if let Some((at, _)) = self.history.back_mut() {
-            *at = at.checked_sub(span.duration()).unwrap_or(*at);
-        }
+    /// As if the phase had begun so much earlier, and there had never been another.
+    pub(super) fn long_since(&mut self, span: Span) {
+        let (at, phase) = (Instant::now(), self.phase());
+        self.history = VecDeque::from([(at.checked_sub(span.duration()).unwrap_or(at), phase)]);
     }
 
     /// May the BMC accept this?

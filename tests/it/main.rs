@@ -1,1 +1,2 @@
+mod bmcsim;
 mod tidy;

@@ -6,6 +6,7 @@ pub(super) mod services;
 pub(super) mod system;
 
 use super::machine::Machine;
+use super::spec::MachineSpec;
 use crate::model::{Health, Span};
 use serde_json::{Value, json};
 use std::hash::{DefaultHasher, Hasher};
@@ -34,22 +35,22 @@ impl From<Value> for Resource {
     }
 }
 
-/// Give a JSON object's text its ETag: a digest of everything else in it.
-fn tagged(mut body: String) -> Resource {
+/// Give a JSON object's text its ETag: a digest of what may change in it, which begins at `from`.
+fn tagged(mut body: String, from: usize) -> Resource {
     let mut hasher = DefaultHasher::new();
-    hasher.write(body.as_bytes());
-    let etag = format!("\"{:016x}\"", hasher.finish());
+    hasher.write(&body.as_bytes()[from..]);
+    let digest = format!("{:016x}", hasher.finish());
     body.pop();
-    body.push_str(",\"@odata.etag\":");
-    body.push_str(&json!(etag).to_string());
-    body.push('}');
-    Resource { body, etag: Some(etag) }
+    body.push_str(r#","@odata.etag":"\""#);
+    body.push_str(&digest);
+    body.push_str(r#"\""}"#);
+    Resource { body, etag: Some(format!("\"{digest}\"")) }
 }
 
 /// The resource at a path below `/redfish/v1`, taken apart at its slashes.
 pub(super) fn read(machine: &Machine, path: &[&str], shown: Shown) -> Option<Resource> {
     match path {
-        ["Systems", id] if *id == machine.spec.system_id => Some(tagged(system::body(machine, shown))),
+        ["Systems", id] if *id == machine.spec.system_id => Some(tagged(system::body(machine, shown), machine.fixed.head.len())),
         ["Systems"] => Some(system::collection(machine).into()),
         ["Systems", id] if machine.spec.extra_systems.iter().any(|x| x == id) => Some(system::extra(machine, id).into()),
         ["Systems", id, rest @ ..] if *id == machine.spec.system_id => match rest {
@@ -57,7 +58,7 @@ pub(super) fn read(machine: &Machine, path: &[&str], shown: Shown) -> Option<Res
             _ => system::below(machine, rest).map(Into::into),
         },
         ["Chassis", "1", "NetworkAdapters", _, "NetworkDeviceFunctions", _] => {
-            network::function(machine, path).map(|v| tagged(v.to_string()))
+            network::function(machine, path).map(|v| tagged(v.to_string(), 0))
         }
         ["Chassis", "1", "NetworkAdapters", ..] => network::adapters(machine, &path[3..]).map(Into::into),
         _ => services::read(machine, path).map(Into::into),
@@ -79,8 +80,8 @@ fn members(path: &str, kind: &str, name: &str, members: Vec<String>) -> Value {
     })
 }
 
-fn health(machine: &Machine) -> Value {
-    match machine.spec.facts.health {
+fn health(spec: &MachineSpec) -> Value {
+    match spec.facts.health {
         Some(Health::Ok) => json!("OK"),
         Some(Health::Warning) => json!("Warning"),
         Some(Health::Critical) => json!("Critical"),

@@ -106,7 +106,7 @@ fn chassis(machine: &Machine, here: &str) -> Value {
             "ComputerSystems": [link(machine.at(&format!("/Systems/{}", machine.spec.system_id)))],
             "ManagedBy": [link(machine.at("/Managers/1"))],
         },
-        "Status": {"State": "Enabled", "Health": health(machine)},
+        "Status": {"State": "Enabled", "Health": health(&machine.spec)},
     })
 }
 

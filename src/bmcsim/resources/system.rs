@@ -15,8 +15,27 @@ fn put<T: Into<Value>>(object: &mut Value, key: &str, value: Option<T>) {
     }
 }
 
-/// The members that never change, as JSON text without the closing brace.
-pub(in crate::bmcsim) fn fixed_members(spec: &MachineSpec, prefix: &str) -> String {
+/// What never changes of a ComputerSystem, as JSON text: this is the one resource that everybody polls.
+pub(in crate::bmcsim) struct Fixed {
+    /// The members from the opening brace on.
+    pub head: String,
+    /// Those of `Boot`, without braces.
+    boot: String,
+    health: String,
+}
+
+impl Fixed {
+    pub(in crate::bmcsim) fn new(spec: &MachineSpec, prefix: &str) -> Fixed {
+        let lists = json!({
+            "BootSourceOverrideTarget@Redfish.AllowableValues": spec.override_targets,
+            "BootSourceOverrideMode@Redfish.AllowableValues": ["UEFI", "Legacy"],
+        });
+        let inside = |text: String| text.trim_start_matches('{').trim_end_matches('}').to_owned();
+        Fixed { head: fixed_members(spec, prefix), boot: inside(lists.to_string()), health: health(spec).to_string() }
+    }
+}
+
+fn fixed_members(spec: &MachineSpec, prefix: &str) -> String {
     let base = format!("{prefix}/redfish/v1/Systems/{}", spec.system_id);
     let below = |name: &str| link(format!("{base}/{name}"));
     let facts = &spec.facts;
@@ -77,29 +96,26 @@ fn reset_action(spec: &MachineSpec, base: &str) -> Value {
 /// The whole ComputerSystem as it is now.
 pub(super) fn body(machine: &Machine, shown: Shown) -> String {
     let state = machine.state();
-    let mut text = String::with_capacity(machine.system_head.len() + 1024);
-    text.push_str(&machine.system_head);
+    let fixed = &machine.fixed;
     let power = match shown {
         Shown::True => Some(power_state(state.power.phase(), machine.spec.transitions)),
         Shown::Ago(span) => Some(power_state(state.power.ago(span), machine.spec.transitions)),
         Shown::Off => Some("Off"),
         Shown::Null => None,
     };
+    let (enabled, target) = (json!(state.boot.enabled), json!(state.boot.target));
     let mode = match state.boot_mode {
         Some(BootMode::Uefi) | None => "UEFI",
         Some(BootMode::Bios) => "Legacy",
     };
-    let boot = json!({
-        "BootSourceOverrideEnabled": state.boot.enabled,
-        "BootSourceOverrideTarget": state.boot.target,
-        "BootSourceOverrideTarget@Redfish.AllowableValues": machine.spec.override_targets,
-        "BootSourceOverrideMode": mode,
-        "BootSourceOverrideMode@Redfish.AllowableValues": ["UEFI", "Legacy"],
-    });
-    let status = json!({"State": if power == Some("On") { "Enabled" } else { "StandbyOffline" }, "Health": health(machine)});
-    let asset_tag = json!(state.asset_tag);
+    let running = if power == Some("On") { "Enabled" } else { "StandbyOffline" };
+    let mut text = String::with_capacity(fixed.head.len() + fixed.boot.len() + 512);
+    text.push_str(&fixed.head);
     // Writing to a String cannot fail.
-    let _ = write!(text, r#","PowerState":{},"Status":{status},"Boot":{boot},"AssetTag":{asset_tag}"#, json!(power));
+    let _ = write!(text, r#","PowerState":{},"AssetTag":{}"#, json!(power), json!(state.asset_tag));
+    let _ = write!(text, r#","Status":{{"State":"{running}","Health":{}}}"#, fixed.health);
+    let _ = write!(text, r#","Boot":{{"BootSourceOverrideEnabled":{enabled},"BootSourceOverrideTarget":{target}"#);
+    let _ = write!(text, r#","BootSourceOverrideMode":"{mode}",{}}}"#, fixed.boot);
     if machine.spec.boot_progress {
         let progress = if power == Some("On") { boot_progress(&state, machine.timing.boot) } else { "None" };
         let _ = write!(text, r#","BootProgress":{{"LastState":"{progress}"}}"#);
