@@ -141,9 +141,20 @@ fn write(machine: &Machine, asked: &Asked) -> Result<Change, Answer> {
             unchanged(machine, asked)?;
             change::function(machine, function_index(machine, path).unwrap_or(0), asked.body)
         }
+        ("POST", ["UpdateService", "Actions", "UpdateService.SimpleUpdate"]) => Err(update_disabled()),
         (method, path) if resources::read(machine, path, Shown::True).is_some() => Err(method_not_allowed(method, allow(machine, path))),
         (_, path) => Err(not_found(&machine.at(&format!("/{}", path.join("/"))))),
     }
+}
+
+fn update_disabled() -> Answer {
+    let message = Message {
+        id: "ServiceDisabled",
+        text: "The operation failed because the service at /redfish/v1/UpdateService is disabled.".into(),
+        args: &["/redfish/v1/UpdateService"],
+        resolution: "Enable the service and resubmit the request if the operation failed.",
+    };
+    error(StatusCode::SERVICE_UNAVAILABLE, &message)
 }
 
 fn allow(machine: &Machine, path: &[&str]) -> &'static str {

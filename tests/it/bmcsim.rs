@@ -545,23 +545,22 @@ async fn the_most_requests_at_once_are_counted() {
     assert_eq!(lab.running.machine("a").expect("a").requests_at_once, 2);
 }
 
-/// A thousand switchovers' worth of machines must not wait for the simulator.
+/// Nobody waits for another machine's latency.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_machines_answer_side_by_side() {
-    let machines = (0..2000).map(|n| MachineSpec { on: n % 2 == 0, ..booting(&format!("m{n}"), &format!("v{n}")) }).collect();
-    let timing = Timing { latency: Span::millis(20), ..Timing::instant() };
+async fn many_machines_answer_side_by_side() {
+    let machines = (0..500).map(|n| MachineSpec { on: n % 2 == 0, ..booting(&format!("m{n}"), &format!("v{n}")) }).collect();
+    let timing = Timing { latency: Span::millis(60), ..Timing::instant() };
     let lab = Lab::of(FleetSpec { machines, timing, log_limit: 100, ..FleetSpec::default() }).await;
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..2000 {
+    for n in 0..500 {
         let (client, url) = (lab.client.clone(), lab.url(&format!("m{n}"), "/Systems/1"));
         tasks.spawn(async move { client.get(url).timeout(Duration::from_secs(30)).send().await.map(|r| r.status().as_u16()) });
     }
     while let Some(status) = tasks.join_next().await {
         assert_eq!(status.expect("task").expect("answer"), 200);
     }
-    println!("2,000 reads over 2,000 connections: {:?}", began.elapsed());
-    // One after the other they would take 40 s.
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    assert_eq!(lab.running.requests().by_method["GET"], 2000);
+    // One after the other they would take 30 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(lab.running.requests().by_method["GET"], 500);
 }

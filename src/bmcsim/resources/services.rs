@@ -160,6 +160,8 @@ fn update_service(machine: &Machine, path: &[&str], here: &str) -> Option<Value>
             "Name": "Update Service",
             "ServiceEnabled": false,
             "FirmwareInventory": link(format!("{here}/FirmwareInventory")),
+            // Sushy insists on the action; nobody can use it.
+            "Actions": {"#UpdateService.SimpleUpdate": {"target": format!("{here}/Actions/UpdateService.SimpleUpdate")}},
         })),
         [_, "FirmwareInventory"] => {
             let paths = firmware.keys().map(|name| format!("{here}/{name}")).collect();
