@@ -3,3 +3,4 @@ mod seeds;
 mod tidy;
 mod assign;
 mod fleets;
+mod bmcsim;
