@@ -1,1 +1,2 @@
-
+pub mod redfish;
+pub mod secrets;

@@ -1,1 +1,2 @@
+mod redfish;
 mod tidy;
