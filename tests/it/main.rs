@@ -4,3 +4,4 @@ mod tidy;
 mod assign;
 mod fleets;
 mod bmcsim;
+mod redfish;
