@@ -1,5 +1,7 @@
 mod expression;
 mod types;
 
+pub mod document;
+
 pub use expression::*;
 pub use types::*;
