@@ -1,0 +1,168 @@
+//! What names stand for: a node as the fleet shows it.
+
+use super::Value;
+use crate::model::*;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What names stand for during one evaluation. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Few, so that looking through them beats a map.
+    bound: Vec<(String, Value)>,
+}
+
+impl Scope {
+    pub fn new(vars: &BTreeMap<String, serde_json::Value>) -> Scope {
+        let vars = Value::Map(Arc::new(vars.iter().map(|(k, v)| (k.clone(), v.into())).collect()));
+        Scope { bound: vec![("vars".to_owned(), vars)] }
+    }
+
+    /// Bind `name` to a node as the fleet shows it: fields, labels, facts, connectors, targets. A node that the fleet
+    /// does not have is none.
+    #[must_use]
+    pub fn with(self, name: &str, fleet: &Fleet, node: NodeId) -> Scope {
+        let value = fleet.nodes.get(&node).map_or(Value::None, |n| {
+            let connectors: Vec<_> = fleet.connectors_of(node).collect();
+            node_value(n, fleet.power(node), &connectors, &fleet.targets_of(node))
+        });
+        self.with_value(name, value)
+    }
+
+    /// Bind `name` to a value made before: see [`node_values`].
+    #[must_use]
+    pub fn with_value(mut self, name: &str, value: Value) -> Scope {
+        match self.bound.iter_mut().find(|(n, _)| n == name) {
+            Some((_, old)) => *old = value,
+            None => self.bound.push((name.to_owned(), value)),
+        }
+        self
+    }
+
+    pub(super) fn get(&self, path: &[String]) -> Value {
+        let Some((name, rest)) = path.split_first() else { return Value::None };
+        let Some((_, mut value)) = self.bound.iter().find(|(n, _)| n == name).map(|(n, v)| (n, v)) else { return Value::None };
+        for step in rest {
+            match value {
+                Value::Map(fields) => match fields.get(step) {
+                    Some(inner) => value = inner,
+                    None => return Value::None,
+                },
+                _ => return Value::None,
+            }
+        }
+        value.clone()
+    }
+}
+
+/// The values of all nodes of a fleet, made in one pass: matching binds each of them many times.
+pub fn node_values(fleet: &Fleet) -> BTreeMap<NodeId, Value> {
+    let mut connectors: BTreeMap<NodeId, Vec<&VolumeConnector>> = BTreeMap::new();
+    for connector in fleet.connectors.values() {
+        connectors.entry(connector.node).or_default().push(connector);
+    }
+    let mut targets: BTreeMap<NodeId, Vec<&VolumeTarget>> = BTreeMap::new();
+    for target in fleet.targets.values() {
+        targets.entry(target.node).or_default().push(target);
+    }
+    targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
+    let empty = || (&[] as &[_], &[] as &[_]);
+    fleet
+        .nodes
+        .values()
+        .map(|node| {
+            let (no_connectors, no_targets) = empty();
+            let connectors = connectors.get(&node.id).map_or(no_connectors, Vec::as_slice);
+            let targets = targets.get(&node.id).map_or(no_targets, Vec::as_slice);
+            (node.id, node_value(node, fleet.power(node.id), connectors, targets))
+        })
+        .collect()
+}
+
+/// A node as expressions see it. Credentials are left out by construction: each field is named here.
+fn node_value(node: &Node, power: PowerState, connectors: &[&VolumeConnector], targets: &[&VolumeTarget]) -> Value {
+    let maintenance = node.maintenance.as_ref().map(|m| m.reason.as_str());
+    let instance = node
+        .instance
+        .as_ref()
+        .map_or(Value::None, |i| Value::map([("uuid", Value::text(&i.uuid.to_string())), ("name", Value::optional(i.name.as_deref()))]));
+    Value::map([
+        ("name", Value::text(&node.name)),
+        ("uuid", Value::text(&node.id.to_string())),
+        ("labels", scalars(node.labels.iter())),
+        ("failure_domain", failure_domain(&node.failure_domain)),
+        ("resource_class", Value::optional(node.resource_class.as_deref())),
+        ("traits", Value::list(node.traits.iter().map(|t| Value::text(t)))),
+        ("capabilities", texts(&node.capabilities)),
+        ("facts", facts_value(&node.facts())),
+        ("provision_state", wire(node.provision_state)),
+        ("power_state", if power == PowerState::Unknown { Value::None } else { wire(power) }),
+        ("maintenance", Value::Bool(maintenance.is_some())),
+        ("maintenance_reason", Value::optional(maintenance)),
+        ("instance", instance),
+        ("owner", Value::optional(node.owner.as_deref())),
+        ("lessee", Value::optional(node.lessee.as_deref())),
+        ("bmc", Value::map([("address", Value::text(&node.bmc.address))])),
+        ("connectors", connectors_value(connectors)),
+        ("targets", Value::list(targets.iter().map(|t| target_value(t)))),
+    ])
+}
+
+fn failure_domain(domain: &FailureDomain) -> Value {
+    Value::Map(Arc::new(FailureDomain::LEVELS.iter().map(|l| ((*l).to_owned(), Value::optional(domain.get(l)))).collect()))
+}
+
+fn facts_value(facts: &Facts) -> Value {
+    let fact = |name: &str| facts.get(name).as_ref().map_or(Value::None, Value::from);
+    let cpu = ["model", "count", "cores", "threads", "architecture"].map(|n| (n, fact(&format!("cpu.{n}"))));
+    Value::map([
+        ("manufacturer", fact("manufacturer")),
+        ("model", fact("model")),
+        ("sku", fact("sku")),
+        ("cpu", Value::map(cpu)),
+        ("memory_mib", fact("memory_mib")),
+        ("boot_mode", fact("boot_mode")),
+        ("secure_boot", fact("secure_boot")),
+        ("firmware", texts(&facts.firmware)),
+        ("health", fact("health")),
+        ("power_restore_policy", fact("power_restore_policy")),
+    ])
+}
+
+fn connectors_value(connectors: &[&VolumeConnector]) -> Value {
+    use ConnectorKind::*;
+    Value::map([Iqn, Ip, Mac, Wwnn, Wwpn].map(|kind| {
+        let ids = connectors.iter().filter(|c| c.kind == kind).map(|c| Value::text(&c.connector_id));
+        (kind.as_str(), Value::list(ids))
+    }))
+}
+
+fn target_value(target: &VolumeTarget) -> Value {
+    Value::map([
+        ("volume_type", Value::text(target.volume_type.as_str())),
+        ("boot_index", Value::Integer(target.boot_index.into())),
+        ("volume_id", Value::text(&target.volume_id)),
+        ("properties", scalars(target.properties.iter().filter(|(k, _)| !holds_secret(k)))),
+        ("shareable", Value::Bool(target.shareable)),
+    ])
+}
+
+/// Ironic keeps CHAP credentials among a target's properties (`auth_username`, `auth_password`).
+fn holds_secret(property: &str) -> bool {
+    let name = property.to_lowercase();
+    ["password", "secret", "chap", "auth_"].iter().any(|word| name.contains(word))
+}
+
+fn scalars<'m>(map: impl Iterator<Item = (&'m String, &'m Scalar)>) -> Value {
+    Value::Map(Arc::new(map.map(|(k, v)| (k.clone(), Value::from(v))).collect()))
+}
+
+fn texts(map: &BTreeMap<String, String>) -> Value {
+    Value::Map(Arc::new(map.iter().map(|(k, v)| (k.clone(), Value::text(v))).collect()))
+}
+
+/// The text that a fieldless enum has on the wire.
+fn wire<T: Serialize>(value: T) -> Value {
+    serde_json::to_value(value).as_ref().map_or(Value::None, Value::from)
+}
