@@ -81,7 +81,9 @@ fn excerpt<'a>(source: &'a Source, span: &Span) -> Option<(Snippet<'a, annotate_
     if line.chars().any(|c| c.is_control() && c != '\t') {
         return None;
     }
-    let end = span.end.clamp(start, to);
+    // The renderer panics between characters, so places that a check got wrong by a byte are widened.
+    let start = (from..=start).rev().find(|i| line.is_char_boundary(i - from))?;
+    let end = (span.end.clamp(start, to)..=to).find(|i| line.is_char_boundary(i - from))?;
     let snippet = Snippet::source(line).path(source.name.as_str()).line_start(line_column(text, start).line).fold(false);
     Some((snippet, start - from..end - from))
 }
