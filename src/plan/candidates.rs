@@ -41,6 +41,10 @@ pub enum LeftOutCode {
     PowerInTransition,
     /// Its BMC answers but does not say whether the machine is on.
     PowerUnknown,
+    /// The boot method that the runbook asks for cannot be used with it or its spare.
+    BootUnsupported,
+    /// Its adapter opens another volume than the inventory says.
+    BootMismatch,
     /// No spare matches.
     NoSpare,
     /// Spares match, but all are taken or must stay behind.

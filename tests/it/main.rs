@@ -1,7 +1,7 @@
+mod assign;
+mod bmcsim;
 mod crash;
+mod fleets;
+mod redfish;
 mod seeds;
 mod tidy;
-mod assign;
-mod fleets;
-mod bmcsim;
-mod redfish;
