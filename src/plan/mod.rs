@@ -1,2 +1,3 @@
 pub mod assign;
 pub mod candidates;
+pub mod explain;

@@ -1,3 +1,5 @@
 mod assign;
+mod assignment_laws;
 mod fleets;
+mod matching;
 mod tidy;
