@@ -192,7 +192,12 @@ fn in_a_disaster_a_silent_source_is_left_out_under_its_own_code() {
 #[test]
 fn a_spare_that_is_not_free_takes_over_nothing() {
     type Spoil = fn(&mut Node, &mut Option<Live>);
-    let cases: [Spoil; 14] = [
+    let cases: [Spoil; 16] = [
+        |n, live| {
+            n.identity = Identity::default();
+            *live = Some(reading(n, PowerState::Off));
+        },
+        |n, _| n.identity = Identity { system_uuid: Some("another".into()), serial_number: None },
         |n, _| n.reservation = Some(Holder { run: "r-1".into(), switchover: SwitchoverId(1) }),
         |n, _| n.maintenance = Some(Maintenance { reason: "x".into() }),
         |n, _| n.debt = Some("x".into()),

@@ -35,7 +35,8 @@ fn every_builtin_fact_must_be_known_and_equal() {
     let same = ask(&builtin, &two(|_| {}, |_| {}));
     assert!(same.qualifies());
     assert_eq!((same.identical, same.findings.len()), (8, 10));
-    let spoils: [(&str, fn(&mut Node)); 8] = [
+    type Spoil = fn(&mut Node);
+    let spoils: [(&str, Spoil); 8] = [
         ("manufacturer", |n| n.declared_facts.manufacturer = Some("Other".into())),
         ("model", |n| n.declared_facts.model = None),
         ("cpu.model", |n| n.declared_facts.cpu.model = Some("Y".into())),
