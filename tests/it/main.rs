@@ -5,3 +5,5 @@ mod fleets;
 mod redfish;
 mod seeds;
 mod tidy;
+mod assignment_laws;
+mod matching;
