@@ -17,7 +17,7 @@ pub mod quirks;
 mod reset;
 mod session;
 mod system;
-pub(crate) mod tls;
+pub(in crate::adapter) mod tls;
 mod trouble;
 mod wire;
 
