@@ -28,7 +28,8 @@ impl Web {
         let mut request = request(job, action, url, &mut mask).await?;
         *request.timeout_mut() = Some(job.hook.timeout.duration());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let client = self.0.channel(&TlsTrust::System, "").map_err(|f| job.refused(f.detail))?.client;
+        let channel = if request.url().scheme() == "http" { self.0.plain() } else { self.0.channel(&TlsTrust::System, "") };
+        let client = channel.map_err(|f| job.refused(f.detail))?.client;
         let started = Instant::now();
         let failed = |e: reqwest::Error| fault(job, &shown, reads, &e.without_url());
         let mut response = client.execute(request).await.map_err(failed)?;

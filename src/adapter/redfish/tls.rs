@@ -146,6 +146,7 @@ pub(in crate::adapter) struct Channels {
 
 #[derive(Default)]
 struct Built {
+    plain: Option<Channel>,
     system: Option<Channel>,
     unverified: Option<Channel>,
     by_ca: BTreeMap<String, Channel>,
@@ -160,7 +161,7 @@ impl Channels {
     /// The client for this trust. `host` is the server name that a pin is looked up by.
     pub(in crate::adapter) fn channel(&self, trust: &TlsTrust, host: &str) -> Result<Channel, Fault> {
         let mut built = lock(&self.built);
-        let Built { system, unverified, by_ca, shelves } = &mut *built;
+        let Built { system, unverified, by_ca, shelves, .. } = &mut *built;
         match trust {
             TlsTrust::System => keep(system, || self.build(self.roots(system_roots())?)),
             TlsTrust::Unverified => keep(unverified, || self.build(Rule::Nothing)),
@@ -174,6 +175,11 @@ impl Channels {
             },
             TlsTrust::Fingerprint(pin) => self.pinned(shelves, pin, host),
         }
+    }
+
+    /// The client for plain HTTP: it needs no roots, which take their time to load, and trusts nobody with TLS.
+    pub(in crate::adapter) fn plain(&self) -> Result<Channel, Fault> {
+        keep(&mut lock(&self.built).plain, || self.build(Rule::Pins(Mutex::default())))
     }
 
     fn pinned(&self, shelves: &mut Vec<Channel>, pin: &str, host: &str) -> Result<Channel, Fault> {
