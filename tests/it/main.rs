@@ -7,3 +7,4 @@ mod seeds;
 mod tidy;
 mod assignment_laws;
 mod matching;
+mod hooks;
