@@ -8,3 +8,5 @@ mod tidy;
 mod assignment_laws;
 mod matching;
 mod hooks;
+mod conformance;
+mod store;
