@@ -5,7 +5,7 @@ use super::kind::{self, Kind};
 use super::meaning::Check;
 use super::shape::{Path, Reading, Shape};
 use super::{Files, Runbook, Vars, meaning, raw, supported, vars};
-use crate::diagnostic::{Diagnostics, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, codes};
 
 /// Read and check a runbook with its variables. `files` is asked for the scripts that it names.
 ///
@@ -40,7 +40,7 @@ pub(super) fn tree(source: &Source, wanted: Kind, limits: Limits) -> Result<(Tre
 
 /// The value with the warnings, or everything that is wrong.
 pub(super) fn end<T>(value: Option<T>, found: Diagnostics) -> Result<(T, Diagnostics), Diagnostics> {
-    let found = found.sorted();
+    let found = without_follow_ups(found.sorted());
     match value {
         Some(value) if !found.has_errors() => Ok((value, found)),
         _ => {
@@ -48,4 +48,12 @@ pub(super) fn end<T>(value: Option<T>, found: Diagnostics) -> Result<(T, Diagnos
             Err(found)
         }
     }
+}
+
+/// A template without quotes is two maps to YAML; that a map is not wanted there need not be told as well.
+fn without_follow_ups(mut found: Diagnostics) -> Diagnostics {
+    let place = |d: &Diagnostic| d.span.as_ref().map(|s| s.start);
+    let templates: Vec<Option<usize>> = found.0.iter().filter(|d| d.code == codes::UNQUOTED_TEMPLATE).map(place).collect();
+    found.0.retain(|d| d.code == codes::UNQUOTED_TEMPLATE || !templates.contains(&place(d)));
+    found
 }

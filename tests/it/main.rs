@@ -1,1 +1,2 @@
+mod language;
 mod tidy;
