@@ -1,1 +1,214 @@
+//! The engine: a synchronous state machine without clock, I/O or threads. It hears [`Input`]s and says what is
+//! [`Ready`]: events to store, then orders to carry out.
+//!
+//! It holds two kinds of state and never confuses them: [`Progress`] is a fold of journalled events and survives a
+//! crash; a flight is what one step is waiting for right now and does not.
+//!
+//! Every step goes the same way, first run, retry, resume and rollback alike: look; if it is so, go on; if it may be
+//! done, record the intent, send the command, and look again until it is so (rule S5).
 
+mod admission;
+mod event;
+mod flight;
+mod order;
+mod progress;
+mod verdict;
+
+pub use event::*;
+pub use order::*;
+pub use progress::*;
+
+use crate::model::*;
+use crate::plan::Plan;
+use crate::step::{Context, Step};
+use admission::{Admission, brake};
+use flight::{Flight, State};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub struct Engine {
+    plan: Arc<Plan>,
+    run: RunId,
+    progress: Progress,
+    flights: Vec<Flight>,
+    admission: Admission,
+    /// Failures so far, kept beside the fold because it is asked at every start.
+    failures: u32,
+    going_back: u32,
+    next_serial: u32,
+    /// Switchovers whose next thing is a look.
+    idle: Vec<usize>,
+    resting: BTreeSet<(Time, usize)>,
+    entries: Vec<Entry>,
+    marks: Vec<(NodeId, PowerMark)>,
+    orders: Vec<Order>,
+}
+
+impl Engine {
+    /// A new run is the resume of an empty journal.
+    ///
+    /// # Errors
+    /// [`BadEvent`] when the journal does not fit the plan.
+    pub fn resume(plan: Arc<Plan>, run: RunId, now: Time, journal: &[Entry]) -> Result<Engine, BadEvent> {
+        let mut progress = Progress::new(&plan);
+        for entry in journal {
+            progress.apply(&plan, entry)?;
+        }
+        let first = if progress.started {
+            Event::RunResumed
+        } else {
+            Event::RunStarted { run: run.clone(), plan: plan.id.clone(), journal_format: JOURNAL_FORMAT }
+        };
+        let entry = Entry { at: now, event: first };
+        progress.apply(&plan, &entry)?;
+        let mut engine = Engine {
+            run,
+            flights: Vec::with_capacity(plan.switchovers.len()),
+            admission: Admission::new(&plan, &progress),
+            failures: progress.failures(),
+            going_back: 0,
+            next_serial: 0,
+            idle: Vec::new(),
+            resting: BTreeSet::new(),
+            entries: vec![entry],
+            marks: Vec::new(),
+            orders: Vec::new(),
+            plan,
+            progress,
+        };
+        engine.take_up(now);
+        Ok(engine)
+    }
+
+    fn take_up(&mut self, now: Time) {
+        for (index, track) in self.progress.tracks.iter().enumerate() {
+            // Rule S6: whatever was sent before the crash may still land, counted from now and whole.
+            let quiet_until = if track.last_power.is_some() { now + self.plan.switchovers[index].landing } else { Time(i64::MIN) };
+            let state = match track.phase {
+                Phase::Waiting | Phase::Finished(_) => State::Over,
+                Phase::Back if track.cursor == 0 => State::Resting(quiet_until),
+                _ => State::Idle,
+            };
+            match state {
+                State::Idle => self.idle.push(index),
+                State::Resting(until) => {
+                    self.resting.insert((until, index));
+                }
+                _ => {}
+            }
+            self.going_back += u32::from(matches!(track.phase, Phase::Back | Phase::CuttingOff));
+            self.flights.push(Flight::new(state, track.begun, quiet_until));
+        }
+    }
+
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Take in what was heard. What follows from it comes with the next [`Engine::ready`].
+    pub fn accept(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Pause(why) => self.pause(now, why),
+            Input::Seen(ticket, seen) => {
+                if self.flights[ticket.index()].state == State::Looking(ticket) {
+                    self.seen(now, ticket.index(), &seen);
+                }
+            }
+            Input::Told(ticket, result) => {
+                if self.flights[ticket.index()].state == State::Acting(ticket) {
+                    self.told(now, ticket.index(), result);
+                }
+            }
+        }
+    }
+
+    /// Everything there is to do at `now`.
+    pub fn ready(&mut self, now: Time) -> Ready {
+        self.start(now);
+        while let Some((until, index)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
+            self.resting.remove(&(until, index));
+            self.flights[index].state = State::Idle;
+            self.idle.push(index);
+        }
+        while let Some(index) = self.idle.pop() {
+            self.look(now, index);
+            self.start(now);
+        }
+        let parked = self.progress.paused.is_some() || self.admission.none_waiting();
+        Ready {
+            entries: std::mem::take(&mut self.entries),
+            marks: std::mem::take(&mut self.marks),
+            orders: std::mem::take(&mut self.orders),
+            wake_at: self.resting.first().map(|(until, _)| *until),
+            done: parked && self.admission.none_in_flight(),
+        }
+    }
+
+    fn start(&mut self, now: Time) {
+        if self.progress.paused.is_some() || self.admission.none_waiting() {
+            return;
+        }
+        let failures = self.failures - self.progress.failures_acknowledged;
+        if let Some(why) = brake(&self.plan, failures, self.going_back) {
+            return self.pause(now, why);
+        }
+        while let Some(index) = self.admission.admit(&self.plan.clone()) {
+            self.record(now, Event::Started { switchover: self.plan.switchovers[index].id });
+            self.flights[index].state = State::Idle;
+            self.idle.push(index);
+        }
+    }
+
+    fn pause(&mut self, now: Time, why: Reason) {
+        if self.progress.paused.is_none() && !self.admission.none_waiting() {
+            self.record(now, Event::Paused { why });
+        }
+    }
+
+    fn record(&mut self, at: Time, event: Event) {
+        let entry = Entry { at, event };
+        if let Err(bad) = self.progress.apply(&self.plan, &entry) {
+            // Our own event does not fit our own state. Going on would write a journal that cannot be read.
+            panic!("{bad}");
+        }
+        self.entries.push(entry);
+    }
+
+    fn id(&self, index: usize) -> SwitchoverId {
+        self.plan.switchovers[index].id
+    }
+
+    fn context(&self, index: usize) -> Context {
+        let track = &self.progress.tracks[index];
+        Context {
+            holder: Holder { run: self.run.clone(), switchover: self.id(index) },
+            begun: track.begun,
+            attempt: track.attempt,
+            number: track.number(),
+        }
+    }
+
+    /// The step in hand; `None` at the end of the path.
+    fn step(&self, index: usize) -> Option<&Step> {
+        let track = &self.progress.tracks[index];
+        track.path(&self.plan.switchovers[index].steps).get(track.cursor)
+    }
+
+    fn ticket(&mut self, index: usize) -> Ticket {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        // A plan has fewer switchovers than u32 has numbers: their ids are u32.
+        Ticket { index: index as u32, serial: self.next_serial }
+    }
+
+    fn rest(&mut self, index: usize, until: Time) {
+        self.flights[index].state = State::Resting(until);
+        self.resting.insert((until, index));
+    }
+}
+
+#[cfg(test)]
+mod tests;

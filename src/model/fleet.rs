@@ -58,3 +58,33 @@ impl Fleet {
         }
     }
 }
+
+/// A node with everything that hangs on it: what an inventory document holds for one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    pub node: Node,
+    pub connectors: Vec<VolumeConnector>,
+    pub targets: Vec<VolumeTarget>,
+}
+
+impl Fleet {
+    /// Node by node, in the order of their names: what an export writes.
+    pub fn records(&self) -> Vec<NodeRecord> {
+        let empty = |node: &Node| NodeRecord { node: node.clone(), connectors: Vec::new(), targets: Vec::new() };
+        let mut records: BTreeMap<NodeId, NodeRecord> = self.nodes.iter().map(|(id, node)| (*id, empty(node))).collect();
+        for connector in self.connectors.values() {
+            if let Some(record) = records.get_mut(&connector.node) {
+                record.connectors.push(connector.clone());
+            }
+        }
+        for target in self.targets.values() {
+            if let Some(record) = records.get_mut(&target.node) {
+                record.targets.push(target.clone());
+            }
+        }
+        let mut records: Vec<NodeRecord> = records.into_values().collect();
+        records.iter_mut().for_each(|r| r.targets.sort_by_key(|t| (t.boot_index, t.id)));
+        records.sort_by(|a, b| (&a.node.name, a.node.id).cmp(&(&b.node.name, b.node.id)));
+        records
+    }
+}

@@ -3,25 +3,32 @@
 //! Field names are Ironic's and Redfish's own. Nothing here reads a clock, a file or a socket, and nothing here
 //! imports another module of this crate.
 
+pub mod apply;
 pub mod bmc;
 pub mod change;
+pub mod clash;
+pub mod edit;
 pub mod facts;
 pub mod fault;
 pub mod fleet;
 pub mod hook;
 pub mod id;
+pub mod import;
 pub mod node;
 pub mod power;
 pub mod units;
 pub mod volume;
 
+pub use apply::*;
 pub use bmc::*;
 pub use change::*;
+pub use edit::*;
 pub use facts::*;
 pub use fault::*;
 pub use fleet::*;
 pub use hook::*;
 pub use id::*;
+pub use import::*;
 pub use node::*;
 pub use power::*;
 pub use units::*;

@@ -1,1 +1,133 @@
+//! Planning: a runbook and a snapshot in, immutable data with every choice made out.
+//!
+//! [`plan`] is pure, total and deterministic. The plan names every node, record, hook, reset type and time limit, and
+//! says what was left out and why; no meaningful choice is left to execution.
 
+mod audit;
+mod candidates;
+mod diff;
+mod recipe;
+mod types;
+
+pub use candidates::choose;
+pub use diff::*;
+pub use types::*;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::model::*;
+use crate::runbook::Runbook;
+use sha2::{Digest, Sha256};
+
+/// What a plan needs to know that is neither in the runbook nor in the fleet.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: PlanId,
+    pub store: StoreId,
+    pub now: Time,
+    /// The longest that a sent power command may take to show, by node; the default under no name.
+    pub landing: Landing,
+    /// Only these sources, by name or uuid. Empty: all.
+    pub only: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
+/// How long power commands may take to show (rule S6).
+#[derive(Clone, Debug, Default)]
+pub struct Landing {
+    pub default: Option<Span>,
+    pub by_node: std::collections::BTreeMap<NodeId, Span>,
+}
+
+/// States lag behind commands by 10 to 70 s on real machines (powerman PR #47 and #72); a minute and a half covers all
+/// that were seen, and what it costs is only paid on the way back and by the next run.
+pub const LANDING_DEFAULT: Span = Span::secs(90);
+
+impl Landing {
+    pub fn of(&self, node: NodeId) -> Span {
+        self.by_node.get(&node).copied().or(self.default).unwrap_or(LANDING_DEFAULT)
+    }
+}
+
+/// Decide everything.
+///
+/// # Errors
+/// What keeps this runbook from being carried out on this fleet, all of it at once.
+pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let choice = choose(runbook, fleet, &request.only, &request.exclude);
+    let mut diagnostics = choice.diagnostics.clone();
+    let mut left_out = choice.left_out.clone();
+    let mut after = fleet.clone();
+    let volumes = audit::VolumeIndex::of(fleet);
+    let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
+    for pair in &choice.pairs {
+        let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
+        let composed = recipe::compose(runbook, fleet, &mut after, request, pair, id)
+            .and_then(|s| audit::check(&volumes.around(fleet, pair.source, pair.destination), s));
+        match composed {
+            Ok(switchover) => switchovers.push(switchover),
+            Err(recipe::Unfit::Left(left)) => left_out.push(*left),
+            Err(recipe::Unfit::Wrong(d)) => diagnostics.0.push(*d),
+        }
+    }
+    left_out.sort_by(|a, b| a.name.cmp(&b.name));
+    refuse_left_out(runbook, &choice.left_out, &left_out, &mut diagnostics);
+    if switchovers.is_empty() && left_out.is_empty() && !diagnostics.has_errors() {
+        diagnostics.0.push(Diagnostic {
+            code: "P001",
+            severity: Severity::Warning,
+            message: "no node is to be switched over: `sources` selects none".into(),
+            span: None,
+            hint: Some("`coldswap inventory list` shows the nodes and their labels".into()),
+        });
+    }
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
+    let plan = Plan {
+        format_version: PLAN_FORMAT,
+        id: request.id.clone(),
+        store: request.store.clone(),
+        created_at: request.now,
+        captured_at: fleet.captured_at,
+        runbook: RunbookRef {
+            name: runbook.name.clone(),
+            description: runbook.description.clone(),
+            labels: runbook.labels.clone(),
+            digest: runbook.digest.clone(),
+        },
+        mode: runbook.mode,
+        switchovers,
+        left_out,
+        pools: choice.pools,
+        limits: RunLimits { at_once: runbook.limits.at_once, stop_after_failures: runbook.limits.stop_after_failures },
+        report: runbook.report.clone(),
+    };
+    Ok((plan, diagnostics))
+}
+
+/// A source that turned out unfit only when its steps were composed falls under the same policy as any other.
+fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagnostics: &mut Diagnostics) {
+    use crate::runbook::LeftOutPolicy;
+    for left in all.iter().filter(|l| !known.iter().any(|k| k.node == l.node)) {
+        let refuse = match runbook.sources.left_out {
+            Some(LeftOutPolicy::Refuse) => true,
+            Some(LeftOutPolicy::Allow) => false,
+            None => left.listed,
+        };
+        if refuse {
+            diagnostics.0.push(Diagnostic {
+                code: "P002",
+                severity: Severity::Error,
+                message: format!("`{}` cannot be switched over: {}", left.name, left.why),
+                span: None,
+                hint: Some("set `sources.left_out: allow` to go on without it".into()),
+            });
+        }
+    }
+}
+
+/// SHA-256 over the JSON of what a switchover rests on.
+pub(crate) fn digest_of<T: serde::Serialize>(value: &T) -> String {
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    Sha256::digest(&json).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -108,9 +108,8 @@ impl Expression {
 
     /// What each path that it reads stands for, for messages: `source.failure_domain.row` is `r2`.
     pub fn readings(&self, scope: &Scope) -> Vec<(String, Value)> {
-        let longest = |p: &&String| !self.reads.iter().any(|other| other.strip_prefix(p.as_str()).is_some_and(|r| r.starts_with('.')));
         let mut seen: Vec<(String, Value)> = Vec::new();
-        for path in self.reads.iter().filter(longest) {
+        for path in &self.reads {
             if !seen.iter().any(|(p, _)| p == path) {
                 let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
                 seen.push((path.clone(), scope.get(&steps)));

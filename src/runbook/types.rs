@@ -91,6 +91,16 @@ pub const BUILTIN_IDENTICAL: [(&str, &str); 8] = [
     ("firmware.bios", "small differences in firmware have kept images from booting"),
 ];
 
+impl Matching {
+    /// The facts that `require` speaks of.
+    pub fn required_facts(&self) -> impl Iterator<Item = &str> {
+        self.require.iter().filter_map(|r| match &r.rule {
+            Rule::Fact { fact, .. } => Some(fact.as_str()),
+            Rule::When(_) => None,
+        })
+    }
+}
+
 /// A rule that a spare must meet.
 #[derive(Clone, Debug)]
 pub struct Require {

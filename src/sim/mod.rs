@@ -1,1 +1,15 @@
+//! A seeded world with virtual time: same seed, same run. The engine that carries out real switchovers is run against
+//! it, with faults, late and lost effects, buttons that people press, and a process that dies at chosen points.
+//!
+//! The world keeps its own record of which machine has which volume open, from what each machine's boot configuration
+//! names when it comes On. It asks neither the inventory nor the engine.
 
+mod case;
+mod harness;
+mod rng;
+mod world;
+
+pub use case::*;
+pub use harness::*;
+pub use rng::*;
+pub use world::*;

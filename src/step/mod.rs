@@ -1,1 +1,143 @@
+//! The vocabulary of a switchover. A step is a desired state, not an action: it says what to look at, judges what was
+//! seen, names the one command that makes it so, and how it is taken back. What a command means to a fleet is written
+//! once, in [`meaning`].
+//!
+//! Adding a step from existing commands: one struct in a family file with `observes`, `evaluate`, `command` and `undo`,
+//! an arm in each `match` below, and its place in `plan/recipe.rs`.
 
+mod ask;
+mod boot;
+mod guard;
+mod hook;
+pub mod meaning;
+mod power;
+mod record;
+mod reserve;
+
+pub use ask::*;
+pub use boot::*;
+pub use guard::{Seen, power_of};
+pub use hook::*;
+pub use power::*;
+pub use record::*;
+pub use reserve::*;
+
+use crate::model::*;
+use serde::{Deserialize, Serialize};
+
+/// Wire names are stable: plans and reports of every version carry them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    Reserve(Reserve),
+    RunHook(RunHook),
+    SetMaintenance(SetMaintenance),
+    LeaveMaintenance(LeaveMaintenance),
+    PowerOff(PowerOff),
+    Fence(Fence),
+    ClearSourceBoot(ClearSourceBoot),
+    MoveConnector(MoveConnector),
+    MoveTarget(MoveTarget),
+    MoveInstance(MoveInstance),
+    ConfigureBoot(ConfigureBoot),
+    PowerOn(PowerOn),
+    AwaitBoot(AwaitBoot),
+    PowerBack(PowerBack),
+    Release(Release),
+}
+
+macro_rules! each {
+    ($step:expr, $s:ident => $body:expr) => {
+        match $step {
+            Step::Reserve($s) => $body,
+            Step::RunHook($s) => $body,
+            Step::SetMaintenance($s) => $body,
+            Step::LeaveMaintenance($s) => $body,
+            Step::PowerOff($s) => $body,
+            Step::Fence($s) => $body,
+            Step::ClearSourceBoot($s) => $body,
+            Step::MoveConnector($s) => $body,
+            Step::MoveTarget($s) => $body,
+            Step::MoveInstance($s) => $body,
+            Step::ConfigureBoot($s) => $body,
+            Step::PowerOn($s) => $body,
+            Step::AwaitBoot($s) => $body,
+            Step::PowerBack($s) => $body,
+            Step::Release($s) => $body,
+        }
+    };
+}
+
+impl Step {
+    /// What must be looked at. Empty: the step cannot be seen, only done.
+    pub fn observes(&self, cx: &Context) -> Vec<Query> {
+        each!(self, s => s.observes(cx))
+    }
+
+    /// Judge a look that answers [`Step::observes`], in that order. Total and pure.
+    pub fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        each!(self, s => s.evaluate(cx, seen))
+    }
+
+    /// The one command that makes it so; `None` for a step that only waits.
+    pub fn command(&self, cx: &Context) -> Option<Command> {
+        each!(self, s => s.command(cx))
+    }
+
+    pub fn undo(&self) -> Undo {
+        each!(self, s => s.undo())
+    }
+
+    pub fn patience(&self, attempt: u32) -> Patience {
+        each!(self, s => s.patience(attempt))
+    }
+
+    /// The step's stable name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Reserve(_) => "reserve",
+            Step::RunHook(_) => "run_hook",
+            Step::SetMaintenance(_) => "set_maintenance",
+            Step::LeaveMaintenance(_) => "leave_maintenance",
+            Step::PowerOff(_) => "power_off",
+            Step::Fence(_) => "fence",
+            Step::ClearSourceBoot(_) => "clear_source_boot",
+            Step::MoveConnector(_) => "move_connector",
+            Step::MoveTarget(_) => "move_target",
+            Step::MoveInstance(_) => "move_instance",
+            Step::ConfigureBoot(_) => "configure_boot",
+            Step::PowerOn(_) => "power_on",
+            Step::AwaitBoot(_) => "await_boot",
+            Step::PowerBack(_) => "power_back",
+            Step::Release(_) => "release",
+        }
+    }
+
+    /// The point of no return: the first durable intent of such a step.
+    pub fn starts_destination(&self) -> bool {
+        matches!(self, Step::PowerOn(_))
+    }
+
+    /// The hook, when the step is one.
+    pub fn hook(&self) -> Option<&Hook> {
+        match self {
+            Step::RunHook(h) => Some(&h.hook),
+            _ => None,
+        }
+    }
+
+    /// What must be the node of `what` or the code is wrong; for a person.
+    pub fn subject(&self) -> String {
+        each!(self, s => s.subject())
+    }
+
+    /// Before and after, for the diff.
+    pub fn change_text(&self) -> (String, String) {
+        each!(self, s => s.change_text())
+    }
+
+    /// A remark for the diff: why, how long, what is special.
+    pub fn remark(&self) -> String {
+        each!(self, s => s.remark())
+    }
+}

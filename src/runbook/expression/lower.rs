@@ -176,6 +176,8 @@ impl<'v> Lowering<'v> {
         let Op::Path(mut steps) = inner.op else {
             return Ok((Ast { at: inner.at, op: Op::Attribute(Box::new(inner), name.to_owned()) }, shape));
         };
+        // The longer path takes the place of the one that it begins with; a path that is read by itself stays.
+        self.reads.pop();
         self.reads.push(format!("{path}.{name}"));
         steps.push(name.to_owned());
         Ok((Ast { at: inner.at, op: Op::Path(steps) }, shape))

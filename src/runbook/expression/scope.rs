@@ -10,19 +10,19 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// Few, so that looking through them beats a map.
-    bound: Vec<(String, Value)>,
+    bound: Vec<(&'static str, Value)>,
 }
 
 impl Scope {
     pub fn new(vars: &BTreeMap<String, serde_json::Value>) -> Scope {
         let vars = Value::Map(Arc::new(vars.iter().map(|(k, v)| (k.clone(), v.into())).collect()));
-        Scope { bound: vec![("vars".to_owned(), vars)] }
+        Scope { bound: vec![("vars", vars)] }
     }
 
     /// Bind `name` to a node as the fleet shows it: fields, labels, facts, connectors, targets. A node that the fleet
     /// does not have is none.
     #[must_use]
-    pub fn with(self, name: &str, fleet: &Fleet, node: NodeId) -> Scope {
+    pub fn with(self, name: &'static str, fleet: &Fleet, node: NodeId) -> Scope {
         let value = fleet.nodes.get(&node).map_or(Value::None, |n| {
             let connectors: Vec<_> = fleet.connectors_of(node).collect();
             node_value(n, fleet.power(node), &connectors, &fleet.targets_of(node))
@@ -32,17 +32,18 @@ impl Scope {
 
     /// Bind `name` to a value made before: see [`node_values`].
     #[must_use]
-    pub fn with_value(mut self, name: &str, value: Value) -> Scope {
-        match self.bound.iter_mut().find(|(n, _)| n == name) {
+    pub fn with_value(mut self, name: &'static str, value: Value) -> Scope {
+        match self.bound.iter_mut().find(|(n, _)| *n == name) {
             Some((_, old)) => *old = value,
-            None => self.bound.push((name.to_owned(), value)),
+            None => self.bound.push((name, value)),
         }
         self
     }
 
     pub(super) fn get(&self, path: &[String]) -> Value {
         let Some((name, rest)) = path.split_first() else { return Value::None };
-        let Some((_, mut value)) = self.bound.iter().find(|(n, _)| n == name).map(|(n, v)| (n, v)) else { return Value::None };
+        let Some((_, value)) = self.bound.iter().find(|(n, _)| n == name) else { return Value::None };
+        let mut value = value;
         for step in rest {
             match value {
                 Value::Map(fields) => match fields.get(step) {

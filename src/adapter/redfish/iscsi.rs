@@ -1,0 +1,322 @@
+//! The iSCSI boot configuration of a system's adapter functions (NetworkDeviceFunction `iSCSIBoot`).
+//!
+//! A system may have fifty functions of which most have an empty `iSCSIBoot` (recorded Dell R750: 51 and 35). They are
+//! walked once; what matters is remembered: those that have a target set, or the first that could. Clearing clears
+//! every one that has a target set, so that no second adapter still opens the volume.
+
+use super::facts::System;
+use super::line::{Answer, Line};
+use super::system::{Place, Settings};
+use super::wire::{Link, flag, list, number, part, paths, text, words};
+use crate::model::{Fault, IscsiBoot};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const PORT: u16 = 3260;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Chassis {
+    #[serde(rename = "NetworkAdapters")]
+    adapters: Link,
+    #[serde(rename = "Links", deserialize_with = "part")]
+    links: Option<ChassisLinks>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChassisLinks {
+    #[serde(rename = "ComputerSystems", deserialize_with = "list")]
+    systems: Option<Vec<Link>>,
+}
+
+/// A NetworkAdapter or NetworkInterface: both link to functions.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Adapter {
+    #[serde(rename = "NetworkDeviceFunctions")]
+    functions: Link,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct FunctionBody {
+    #[serde(rename = "iSCSIBoot", deserialize_with = "part")]
+    boot: Option<BootBody>,
+    #[serde(rename = "BootMode", deserialize_with = "text")]
+    mode: Option<String>,
+    #[serde(rename = "@Redfish.Settings", deserialize_with = "part")]
+    settings: Option<Settings>,
+}
+
+#[derive(Clone, Deserialize, Default)]
+#[serde(default)]
+struct BootBody {
+    #[serde(rename = "InitiatorName", deserialize_with = "text")]
+    initiator: Option<String>,
+    #[serde(rename = "PrimaryTargetName", deserialize_with = "text")]
+    target: Option<String>,
+    #[serde(rename = "PrimaryTargetIPAddress", deserialize_with = "text")]
+    address: Option<String>,
+    #[serde(rename = "PrimaryTargetTCPPort", deserialize_with = "number")]
+    port: Option<f64>,
+    #[serde(rename = "PrimaryLUN", deserialize_with = "number")]
+    lun: Option<f64>,
+    #[serde(rename = "SecondaryTargetName", deserialize_with = "text")]
+    second_target: Option<String>,
+    #[serde(rename = "SecondaryTargetIPAddress", deserialize_with = "text")]
+    second_address: Option<String>,
+    #[serde(rename = "TargetInfoViaDHCP", deserialize_with = "flag")]
+    by_dhcp: Option<bool>,
+}
+
+/// An adapter function with `iSCSIBoot`.
+pub(super) struct Function {
+    url: Url,
+    /// This process has written to its settings resource: what that holds is what will be. Until then it counts for
+    /// nothing, as a settings resource that was never written may be blank.
+    pending: AtomicBool,
+}
+
+/// A function as it was just read.
+struct Seen {
+    function: Arc<Function>,
+    body: FunctionBody,
+    boot: BootBody,
+}
+
+fn address(text: Option<&str>) -> &str {
+    text.filter(|a| !matches!(*a, "0.0.0.0" | "::" | "0")).unwrap_or_default()
+}
+
+impl BootBody {
+    /// A second target is a target too: the firmware opens it when the first does not answer.
+    fn is_set(&self) -> bool {
+        self.target.is_some() || self.second_target.is_some()
+    }
+
+    fn config(&self) -> IscsiBoot {
+        let (target, host) = match &self.target {
+            Some(target) => (Some(target), address(self.address.as_deref())),
+            None if self.second_target.is_some() => (self.second_target.as_ref(), address(self.second_address.as_deref())),
+            None => (None, address(self.address.as_deref())),
+        };
+        let port = self.port.map_or(PORT, |p| p as u16);
+        let port = if port == 0 { PORT } else { port };
+        let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+        IscsiBoot {
+            initiator: self.initiator.clone().unwrap_or_default(),
+            target: target.cloned().unwrap_or_default(),
+            portal: if host.is_empty() { String::new() } else { format!("{host}:{port}") },
+            lun: self.lun.map_or(0, |l| l as u32),
+        }
+    }
+
+    /// What must be written to get `want`.
+    fn change(&self, want: &IscsiBoot) -> Result<Map<String, Value>, String> {
+        let mut change = Map::new();
+        let (host, port) = portal(&want.portal)?;
+        change.insert("InitiatorName".into(), json!(want.initiator));
+        change.insert("PrimaryTargetName".into(), json!(want.target));
+        change.insert("PrimaryTargetIPAddress".into(), json!(if host.is_empty() { "0.0.0.0" } else { &host }));
+        change.insert("PrimaryTargetTCPPort".into(), json!(port));
+        change.insert("PrimaryLUN".into(), json!(want.lun));
+        // Another volume as second target is never what is wanted; the same one over a second path may stay.
+        if self.second_target.as_ref().is_some_and(|second| want.is_clear() || *second != want.target) {
+            change.insert("SecondaryTargetName".into(), json!(""));
+            change.insert("SecondaryTargetIPAddress".into(), json!("0.0.0.0"));
+        }
+        if self.by_dhcp == Some(true) && !want.is_clear() {
+            change.insert("TargetInfoViaDHCP".into(), json!(false));
+        }
+        Ok(change)
+    }
+
+    /// This with what the settings resource says.
+    fn overlaid(self, pending: BootBody) -> BootBody {
+        // Written as a whole, so read as a whole: an empty name is a name that was taken away.
+        BootBody { port: pending.port.or(self.port), lun: pending.lun.or(self.lun), ..pending }
+    }
+}
+
+/// Host and port of `10.0.0.1:3260`, `[fe80::1]:3260`, `10.0.0.1`, or nothing.
+fn portal(text: &str) -> Result<(String, u16), String> {
+    let bad = || format!("portal `{text}` is not an address and a port, like `10.0.0.1:3260`");
+    if text.is_empty() {
+        return Ok((String::new(), PORT));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
+        _ => (text, PORT),
+    };
+    Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+}
+
+impl Line {
+    /// Look at the functions that matter. Walks the tree the first time, and when `afresh`.
+    pub(super) async fn iscsi_boot(&self, place: &Place, system: Option<&System>, afresh: bool) -> Result<Option<IscsiBoot>, Fault> {
+        let seen = self.functions(place, system, afresh).await?;
+        Ok(seen.iter().find(|s| s.boot.is_set()).or(seen.first()).map(|s| s.boot.config()))
+    }
+
+    pub(super) async fn set_iscsi_boot(&self, place: &Place, want: &IscsiBoot) -> Result<(), Fault> {
+        let seen = self.functions(place, None, false).await?;
+        let Some(first) = seen.iter().find(|s| s.boot.is_set()).or(seen.first()) else {
+            let why = "no adapter function has `iSCSIBoot`; use `boot.via: redfish_override` or a hook";
+            return if want.is_clear() { Ok(()) } else { Err(Fault::refused(format!("{}: {why}", self.shown(&place.url)))) };
+        };
+        let clear = IscsiBoot::default();
+        let mut written = false;
+        for one in seen.iter().filter(|s| s.boot.is_set() || Arc::ptr_eq(&s.function, &first.function)) {
+            let ours = Arc::ptr_eq(&one.function, &first.function);
+            let result = self.write_function(one, if ours { want } else { &clear }).await;
+            result.map_err(|fault| if written { Fault::unknown(fault.detail) } else { fault })?;
+            written = true;
+        }
+        Ok(())
+    }
+
+    async fn write_function(&self, seen: &Seen, want: &IscsiBoot) -> Result<(), Fault> {
+        let shown = self.shown(&seen.function.url);
+        let change = seen.boot.change(want).map_err(|why| Fault::refused(format!("{shown}: {why}")))?;
+        let mut body = Map::from_iter([("iSCSIBoot".to_owned(), Value::Object(change))]);
+        if !want.is_clear() && seen.body.mode.as_deref().is_some_and(|mode| mode != "iSCSI") {
+            body.insert("BootMode".into(), json!("iSCSI"));
+        }
+        let settings = seen.body.settings.as_ref().and_then(|s| Some((s, s.object.0.as_deref()?)));
+        let url = match settings {
+            Some((settings, path)) => {
+                apply_time(settings, &mut body);
+                self.address.url(path)?
+            }
+            None => seen.function.url.clone(),
+        };
+        let answer = self.patch(&url, &Value::Object(body)).await?;
+        if settings.is_some() {
+            seen.function.pending.store(true, Ordering::Relaxed);
+        }
+        self.follow(&answer).await
+    }
+
+    /// The functions that matter, as they are now; those with a target set come first among equals in the BMC's order.
+    async fn functions(&self, place: &Place, system: Option<&System>, afresh: bool) -> Result<Vec<Seen>, Fault> {
+        let mut known = place.iscsi.lock().await;
+        if let Some(functions) = known.as_ref().filter(|_| !afresh) {
+            let mut seen = Vec::with_capacity(functions.len());
+            for function in functions {
+                let answer = self.get(&function.url).await.map_err(Fault::from)?;
+                seen.extend(self.seen(Arc::clone(function), &answer).await?);
+            }
+            return Ok(seen);
+        }
+        let own;
+        let system = match system {
+            Some(system) => system,
+            None => {
+                let answer = self.get(&place.url).await.map_err(Fault::from)?;
+                own = answer.parse::<System>(&self.shown(&place.url))?;
+                &own
+            }
+        };
+        let before = known.take().unwrap_or_default();
+        let seen = self.walk(system, &before).await?;
+        *known = Some(seen.iter().map(|s| Arc::clone(&s.function)).collect());
+        Ok(seen)
+    }
+
+    /// Every function of the system's own adapters that has a target set; if none has, the first that has `iSCSIBoot`.
+    async fn walk(&self, system: &System, before: &[Arc<Function>]) -> Result<Vec<Seen>, Fault> {
+        let mut seen = Vec::new();
+        if let Some(interfaces) = system.network_interfaces.0.as_deref() {
+            self.walk_adapters(interfaces, before, &mut seen).await?;
+        }
+        if seen.is_empty() {
+            for path in paths(system.links.as_ref().and_then(|l| l.chassis.as_ref())) {
+                let chassis = self.optional::<Chassis>(&path).await?.unwrap_or_default();
+                // An enclosure's adapters may be another blade's: writing there could clear a machine that runs.
+                let shared = chassis.links.and_then(|l| l.systems).is_some_and(|s| s.len() > 1);
+                if let Some(adapters) = chassis.adapters.0.as_deref().filter(|_| !shared) {
+                    self.walk_adapters(adapters, before, &mut seen).await?;
+                }
+            }
+        }
+        if seen.iter().any(|s: &Seen| s.boot.is_set()) {
+            seen.retain(|s| s.boot.is_set());
+        } else {
+            seen.truncate(1);
+        }
+        Ok(seen)
+    }
+
+    async fn walk_adapters(&self, collection: &str, before: &[Arc<Function>], seen: &mut Vec<Seen>) -> Result<(), Fault> {
+        for path in self.members(collection).await?.unwrap_or_default() {
+            let Some(functions) = self.optional::<Adapter>(&path).await?.and_then(|a| a.functions.0) else { continue };
+            for path in self.members(&functions).await?.unwrap_or_default() {
+                let Ok(url) = self.address.url(&path) else { continue };
+                let known = before.iter().find(|f| f.url == url).cloned();
+                let function = known.unwrap_or_else(|| Arc::new(Function { url, pending: AtomicBool::new(false) }));
+                match self.get(&function.url).await {
+                    Ok(answer) => seen.extend(self.seen(function, &answer).await?),
+                    Err(trouble) if trouble.status.is_some() => {}
+                    Err(trouble) => return Err(trouble.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: it has no `iSCSIBoot`.
+    async fn seen(&self, function: Arc<Function>, answer: &Answer) -> Result<Option<Seen>, Fault> {
+        let body: FunctionBody = answer.parse(&self.shown(&function.url))?;
+        let Some(mut boot) = body.boot.clone() else { return Ok(None) };
+        if function.pending.load(Ordering::Relaxed)
+            && let Some(path) = body.settings.as_ref().and_then(|s| s.object.0.as_deref())
+        {
+            let url = self.address.url(path)?;
+            let pending: FunctionBody = self.get(&url).await.map_err(Fault::from)?.parse(&self.shown(&url))?;
+            if let Some(pending) = pending.boot {
+                boot = boot.overlaid(pending);
+            }
+        }
+        Ok(Some(Seen { function, body, boot }))
+    }
+}
+
+/// Where the BMC offers a choice, settings are applied at once, else at the next reset. Some (iDRAC) make no job of a
+/// change that does not say when.
+pub(super) fn apply_time(settings: &Settings, body: &mut Map<String, Value>) {
+    let offered = words(settings.apply_times.as_ref());
+    if let Some(time) = ["Immediate", "OnReset"].into_iter().find(|t| offered.iter().any(|o| o == t)) {
+        body.insert("@Redfish.SettingsApplyTime".into(), json!({ "ApplyTime": time }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portals_are_taken_apart_and_put_together_again() {
+        for (text, host, port) in
+            [("10.0.0.1:3261", "10.0.0.1", 3261), ("10.0.0.1", "10.0.0.1", PORT), ("[fe80::1]:9", "fe80::1", 9), ("", "", PORT)]
+        {
+            assert_eq!(portal(text), Ok((host.to_owned(), port)), "{text}");
+        }
+        assert!(portal("10.0.0.1:x").is_err());
+        let body = BootBody { target: Some("iqn.x".into()), address: Some("fe80::1".into()), ..BootBody::default() };
+        assert_eq!(body.config().portal, "[fe80::1]:3260");
+    }
+
+    #[test]
+    fn cleared_is_clear_and_a_second_target_is_not() {
+        let cleared = BootBody { address: Some("0.0.0.0".into()), port: Some(3260.0), ..BootBody::default() };
+        assert_eq!(cleared.config(), IscsiBoot::default());
+        let second = BootBody { second_target: Some("iqn.x".into()), ..cleared };
+        assert!(second.is_set() && !second.config().is_clear());
+        let change = second.change(&IscsiBoot::default()).expect("change");
+        assert_eq!((change["PrimaryTargetName"].as_str(), change["SecondaryTargetName"].as_str()), (Some(""), Some("")));
+    }
+}

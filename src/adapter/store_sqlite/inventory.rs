@@ -1,0 +1,161 @@
+//! The inventory that the store keeps.
+
+use super::rows::{self, NodeRow};
+use super::writer::Failure;
+use super::{SqliteStore, meta, now, set_meta};
+use crate::model::*;
+use crate::ports::{Inventory, StoreError};
+use async_trait::async_trait;
+use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// Why an import changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<ImportProblem>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Everything as text: the thread that owns the connection only copies it, so that a large fleet does not keep others
+/// waiting while it is taken apart.
+struct Raw {
+    nodes: Vec<NodeRow>,
+    connectors: Vec<String>,
+    targets: Vec<String>,
+}
+
+impl Raw {
+    fn read(db: &Connection) -> Result<Raw, Failure> {
+        let bodies = |sql: &str| -> Result<Vec<String>, Failure> {
+            Ok(db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        let nodes = db.prepare_cached(NodeRow::SELECT)?.query_map([], NodeRow::read)?.collect::<Result<_, _>>()?;
+        Ok(Raw { nodes, connectors: bodies("SELECT body FROM volume_connectors")?, targets: bodies("SELECT body FROM volume_targets")? })
+    }
+
+    fn fleet(self) -> Result<Fleet, Failure> {
+        fn all<T: DeserializeOwned, K: Ord>(bodies: &[String], id: impl Fn(&T) -> K) -> Result<BTreeMap<K, T>, Failure> {
+            bodies.iter().map(|body| rows::parse::<T>(body).map(|record| (id(&record), record))).collect()
+        }
+        let nodes = self.nodes.into_iter().map(|row| row.node().map(|node| (node.id, node)));
+        Ok(Fleet {
+            nodes: nodes.collect::<Result<_, _>>()?,
+            connectors: all(&self.connectors, |c: &VolumeConnector| c.id)?,
+            targets: all(&self.targets, |t: &VolumeTarget| t.id)?,
+            live: BTreeMap::new(),
+            captured_at: now(),
+        })
+    }
+}
+
+/// Change the records of `before` and write what is different.
+fn change<T>(db: &Connection, before: &Fleet, apply: impl FnOnce(&mut Fleet) -> Result<T, Fault>) -> Result<T, Failure> {
+    let mut after = before.clone();
+    let outcome = apply(&mut after)?;
+    rows::write_difference(db, before, &after)?;
+    Ok(outcome)
+}
+
+fn floor(db: &Connection) -> Result<Generation, Failure> {
+    Ok(Generation(meta(db, "generation_floor")?.and_then(|n| n.parse().ok()).unwrap_or(0)))
+}
+
+fn raise_floor(db: &Connection, to: Generation) -> Result<(), Failure> {
+    if to > floor(db)? {
+        set_meta(db, "generation_floor", &to.0.to_string())?;
+    }
+    Ok(())
+}
+
+impl SqliteStore {
+    /// Take documents into the inventory: all of them or none ([`Fleet::import`]).
+    ///
+    /// # Errors
+    /// [`ImportError::Problems`] names all that is wrong with the documents.
+    pub fn import(&self, documents: Vec<NodeRecord>, mode: ImportMode) -> Result<Imported, ImportError> {
+        let outcome = self.write(move |db| {
+            let before = Raw::read(db)?.fleet()?;
+            let mut after = before.clone();
+            let outcome = after.import(documents, mode, floor(db)?);
+            if let Ok(done) = &outcome {
+                rows::write_difference(db, &before, &after)?;
+                raise_floor(db, done.floor)?;
+            }
+            Ok(outcome)
+        });
+        outcome.map_err(StoreError::from)?.map_err(ImportError::Problems)
+    }
+
+    /// Make a person's edits of a node, all or none ([`Fleet::edit`]).
+    ///
+    /// # Errors
+    /// [`FaultKind::Refused`] for an unknown node and for one that a run holds.
+    pub fn set(&self, id: NodeId, edits: Vec<Edit>) -> Result<(), Fault> {
+        Ok(self.write(move |db| change(db, &rows::record(db, id)?, |fleet| fleet.edit(id, &edits)))?)
+    }
+
+    /// Take a node from a run that will never be taken up again, and say which it was.
+    ///
+    /// # Errors
+    /// [`FaultKind::Refused`] for an unknown node.
+    pub fn release_reservation(&self, id: NodeId) -> Result<Option<Holder>, Fault> {
+        Ok(self.write(move |db| change(db, &rows::record(db, id)?, |fleet| fleet.release_reservation(id)))?)
+    }
+
+    /// Take a node out of the inventory with its connectors and targets. Its power mark stays.
+    ///
+    /// # Errors
+    /// [`FaultKind::Refused`] for an unknown node and for one that a run holds.
+    pub fn remove_node(&self, id: NodeId) -> Result<NodeRecord, Fault> {
+        Ok(self.write(move |db| {
+            let removed = change(db, &rows::record(db, id)?, |fleet| fleet.remove(id))?;
+            raise_floor(db, removed.floor_after())?;
+            Ok(removed)
+        })?)
+    }
+}
+
+#[async_trait]
+impl Inventory for SqliteStore {
+    async fn fleet(&self) -> Result<Fleet, Fault> {
+        let raw = self.inner.writer.wait_async(false, Raw::read).await?;
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || drop(tell.send(raw.fleet())));
+        Ok(told.await.unwrap_or_else(|_| Err(Failure::Undone("the thread that reads the fleet has ended".into())))?)
+    }
+
+    async fn node(&self, id: NodeId) -> Result<Node, Fault> {
+        self.inner.writer.wait_async(false, move |db| rows::node(db, id)).await?.ok_or_else(|| no_node(id))
+    }
+
+    async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {
+        self.inner.writer.wait_async(false, move |db| rows::connector(db, id)).await?.ok_or_else(|| no_connector(id))
+    }
+
+    async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault> {
+        self.inner.writer.wait_async(false, move |db| rows::target(db, id)).await?.ok_or_else(|| no_target(id))
+    }
+
+    async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault> {
+        Ok(self.inner.writer.wait_async(false, move |db| rows::same_volume(db, id)).await?)
+    }
+
+    async fn change(&self, wanted: &Change) -> Result<(), Fault> {
+        let wanted = wanted.clone();
+        let work = move |db: &Connection| change(db, &rows::around(db, &wanted)?, |fleet| fleet.apply(&wanted));
+        Ok(self.inner.writer.wait_async(true, work).await?)
+    }
+
+    async fn learn(&self, id: NodeId, report: &SystemReport, at: Time) -> Result<(), Fault> {
+        let report = report.clone();
+        let work = move |db: &Connection| {
+            let mut before = Fleet::default();
+            before.nodes.extend(rows::node(db, id)?.map(|node| (id, node)));
+            change(db, &before, |fleet| fleet.learn(id, &report, at))
+        };
+        Ok(self.inner.writer.wait_async(true, work).await?)
+    }
+}

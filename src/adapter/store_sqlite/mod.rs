@@ -1,0 +1,104 @@
+//! The embedded store: one SQLite file with inventory, plans, runs and journals.
+//!
+//! - One thread owns the connection and commits in groups (`writer`); every answer means that the outcome is on the
+//!   disk (`synchronous = FULL`, write-ahead log).
+//! - What a change of the inventory means is decided by [`Fleet::apply`](crate::model::Fleet::apply) over just the records
+//!   that it looks at; here they are only read and written (`rows`), in a transaction that no other process can cut into.
+//! - Record bodies are JSON. A secret is never in them, only where it is kept ([`SecretRef`](crate::model::SecretRef)).
+//! - Network file systems are refused (`open`): their locks cannot be relied on, and two processes that both believe to
+//!   hold the store would both drive machines.
+
+mod inventory;
+mod journal;
+mod lock;
+mod open;
+mod rows;
+mod writer;
+
+pub use inventory::ImportError;
+
+use crate::model::StoreId;
+use crate::ports::StoreError;
+use std::path::Path;
+use std::sync::Arc;
+use writer::{Failure, Writer};
+
+/// The newest format that this version reads and the one that it writes.
+pub const FORMAT: i64 = 1;
+
+/// A handle on a store. Clones share the connection; the last one dropped closes it.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: StoreId,
+    writer: Writer,
+    locks: lock::Locks,
+}
+
+impl SqliteStore {
+    /// Open the store in the file `path`; make it, and the directories above it, if there is none. A new file is
+    /// readable by its owner only.
+    ///
+    /// # Errors
+    /// [`StoreError::Format`] for a store of a newer version; [`StoreError::Failed`] for a file that is no store, a
+    /// network file system, a directory that cannot be written.
+    pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let path = path.as_ref();
+        let opened = open::file(path)?;
+        SqliteStore::start(opened, lock::Locks::beside(path))
+    }
+
+    /// A store that is gone when it is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where no thread can be started.
+    pub fn in_memory() -> Result<SqliteStore, StoreError> {
+        SqliteStore::start(open::memory()?, lock::Locks::in_memory())
+    }
+
+    fn start(opened: open::Opened, locks: lock::Locks) -> Result<SqliteStore, StoreError> {
+        let writer = Writer::start(opened.connection).map_err(|e| StoreError::Failed(format!("cannot start a thread: {e}")))?;
+        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, locks }) })
+    }
+
+    /// Do something that changes the store, and wait until it is durable.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.inner.writer.wait(true, work)
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.inner.writer.wait(false, work)
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SqliteStore").field(&self.inner.id).finish()
+    }
+}
+
+/// A counter or setting of the store itself.
+fn meta(db: &rusqlite::Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    use rusqlite::OptionalExtension;
+    db.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()
+}
+
+fn set_meta(db: &rusqlite::Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    db.prepare_cached(sql)?.execute([name, value]).map(|_| ())
+}
+
+/// Microseconds since 1970, as the host has them.
+fn now() -> crate::model::Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    crate::model::Time(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

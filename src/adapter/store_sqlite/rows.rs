@@ -1,0 +1,199 @@
+//! Records in and out of their tables.
+
+use super::writer::Failure;
+use crate::model::*;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+
+pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
+    serde_json::from_str(body).map_err(|e| Failure::Undone(format!("a record in the store cannot be read: {e}")))
+}
+
+fn to_json<T: Serialize>(record: &T) -> Result<String, Failure> {
+    serde_json::to_string(record).map_err(|e| Failure::Undone(format!("a record cannot be written: {e}")))
+}
+
+fn column(generation: Generation) -> Result<i64, Failure> {
+    i64::try_from(generation.0).map_err(|_| Failure::Undone("a generation beyond 2^63".into()))
+}
+
+/// A node's row with its power mark, before it is taken apart.
+pub(super) struct NodeRow {
+    body: String,
+    mark: Option<(String, i64, i64)>,
+}
+
+impl NodeRow {
+    pub(super) const SELECT: &str = "SELECT n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<NodeRow> {
+        let reset: Option<String> = row.get(1)?;
+        let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(2)?, row.get(3)?))).transpose()?;
+        Ok(NodeRow { body: row.get(0)?, mark })
+    }
+
+    pub(super) fn node(self) -> Result<Node, Failure> {
+        let mut node: Node = parse(&self.body)?;
+        node.power_mark = self.mark.map(|(reset, sent_at, lands_by)| mark(&reset, sent_at, lands_by)).transpose()?;
+        Ok(node)
+    }
+}
+
+fn mark(reset: &str, sent_at: i64, lands_by: i64) -> Result<PowerMark, Failure> {
+    let known = ResetType::ALL.into_iter().find(|r| r.as_str() == reset);
+    let reset = known.ok_or_else(|| Failure::Undone(format!("a power mark in the store has the reset type `{reset}`")))?;
+    Ok(PowerMark { reset, sent_at: Time(sent_at), lands_by: Time(lands_by) })
+}
+
+pub(super) fn node(db: &Connection, id: NodeId) -> Result<Option<Node>, Failure> {
+    let mut statement = db.prepare_cached(&format!("{} WHERE n.id = ?1", NodeRow::SELECT))?;
+    statement.query_row([id.to_string()], NodeRow::read).optional()?.map(NodeRow::node).transpose()
+}
+
+fn body<T: DeserializeOwned>(db: &Connection, sql: &str, id: &str) -> Result<Option<T>, Failure> {
+    let body: Option<String> = db.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+    body.map(|b| parse(&b)).transpose()
+}
+
+pub(super) fn connector(db: &Connection, id: ConnectorId) -> Result<Option<VolumeConnector>, Failure> {
+    body(db, "SELECT body FROM volume_connectors WHERE id = ?1", &id.to_string())
+}
+
+pub(super) fn target(db: &Connection, id: TargetId) -> Result<Option<VolumeTarget>, Failure> {
+    body(db, "SELECT body FROM volume_targets WHERE id = ?1", &id.to_string())
+}
+
+/// The nodes of these ids that exist, with their power marks and without what hangs on them.
+fn nodes(db: &Connection, ids: impl IntoIterator<Item = NodeId>, fleet: &mut Fleet) -> Result<(), Failure> {
+    for id in ids {
+        if let Some(node) = node(db, id)? {
+            fleet.nodes.insert(id, node);
+        }
+    }
+    Ok(())
+}
+
+/// As much of the fleet as [`Fleet::apply`] looks at for this change, so that it decides here as it does anywhere.
+pub(super) fn around(db: &Connection, change: &Change) -> Result<Fleet, Failure> {
+    let mut fleet = Fleet::default();
+    nodes(db, change.nodes(), &mut fleet)?;
+    match change {
+        Change::MoveConnector { connector: id, .. } => {
+            if let Some(connector) = connector(db, *id)? {
+                nodes(db, [connector.node], &mut fleet)?;
+                fleet.connectors.insert(*id, connector);
+            }
+        }
+        Change::MoveTarget { target: id, .. } => {
+            if let Some(target) = target(db, *id)? {
+                nodes(db, [target.node], &mut fleet)?;
+                fleet.targets.insert(*id, target);
+            }
+        }
+        Change::MoveInstance { instance: Some(instance), .. } => {
+            let mut statement = db.prepare_cached("SELECT id FROM nodes WHERE instance = ?1")?;
+            let id: Option<String> = statement.query_row([instance.uuid.to_string()], |row| row.get(0)).optional()?;
+            nodes(db, id.and_then(|id| id.parse().ok()), &mut fleet)?;
+        }
+        _ => {}
+    }
+    Ok(fleet)
+}
+
+/// A node with its connectors and targets.
+pub(super) fn record(db: &Connection, id: NodeId) -> Result<Fleet, Failure> {
+    let mut fleet = Fleet::default();
+    nodes(db, [id], &mut fleet)?;
+    let bodies = |sql: &str| -> Result<Vec<String>, Failure> {
+        Ok(db.prepare_cached(sql)?.query_map([id.to_string()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    };
+    for body in bodies("SELECT body FROM volume_connectors WHERE node = ?1")? {
+        let connector: VolumeConnector = parse(&body)?;
+        fleet.connectors.insert(connector.id, connector);
+    }
+    for body in bodies("SELECT body FROM volume_targets WHERE node = ?1")? {
+        let target: VolumeTarget = parse(&body)?;
+        fleet.targets.insert(target.id, target);
+    }
+    Ok(fleet)
+}
+
+/// Every target that shares an identity with this one, itself left out, in the order of their ids.
+pub(super) fn same_volume(db: &Connection, id: TargetId) -> Result<Vec<VolumeTarget>, Failure> {
+    target(db, id)?.ok_or_else(|| no_target(id))?;
+    let mut statement = db.prepare_cached(
+        "SELECT DISTINCT t.id, t.body FROM volume_identities mine
+         JOIN volume_identities theirs ON theirs.identity = mine.identity AND theirs.target <> mine.target
+         JOIN volume_targets t ON t.id = theirs.target WHERE mine.target = ?1 ORDER BY t.id",
+    )?;
+    let bodies: Vec<String> = statement.query_map([id.to_string()], |row| row.get(1))?.collect::<Result<_, _>>()?;
+    bodies.iter().map(|body| parse(body)).collect()
+}
+
+/// Write what `after` has and `before` has not or has otherwise, and delete what only `before` has.
+pub(super) fn write_difference(db: &Connection, before: &Fleet, after: &Fleet) -> Result<(), Failure> {
+    let gone_targets = before.targets.keys().filter(|id| after.targets.get(id) != before.targets.get(id));
+    for id in gone_targets {
+        db.prepare_cached("DELETE FROM volume_identities WHERE target = ?1")?.execute([id.to_string()])?;
+        if !after.targets.contains_key(id) {
+            db.prepare_cached("DELETE FROM volume_targets WHERE id = ?1")?.execute([id.to_string()])?;
+        }
+    }
+    for id in before.connectors.keys().filter(|id| !after.connectors.contains_key(id)) {
+        db.prepare_cached("DELETE FROM volume_connectors WHERE id = ?1")?.execute([id.to_string()])?;
+    }
+    // Names are unique at every moment, also while two nodes swap theirs.
+    let renamed = before.nodes.values().filter(|n| after.nodes.get(&n.id).is_none_or(|a| a.name != n.name));
+    for node in renamed {
+        db.prepare_cached("DELETE FROM nodes WHERE id = ?1")?.execute([node.id.to_string()])?;
+    }
+    for node in after.nodes.values().filter(|n| before.nodes.get(&n.id) != Some(n)) {
+        put_node(db, node)?;
+    }
+    for connector in after.connectors.values().filter(|c| before.connectors.get(&c.id) != Some(c)) {
+        put_connector(db, connector)?;
+    }
+    for target in after.targets.values().filter(|t| before.targets.get(&t.id) != Some(t)) {
+        put_target(db, target)?;
+    }
+    Ok(())
+}
+
+fn put_node(db: &Connection, node: &Node) -> Result<(), Failure> {
+    // Power marks have a table of their own.
+    let body = to_json(&Node { power_mark: None, ..node.clone() })?;
+    let holder = node.reservation.as_ref().map(ToString::to_string);
+    let instance = node.instance.as_ref().map(|i| i.uuid.to_string());
+    db.prepare_cached(
+        "INSERT INTO nodes (id, name, holder, instance, generation, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, holder = excluded.holder, instance = excluded.instance,
+         generation = excluded.generation, body = excluded.body",
+    )?
+    .execute(params![node.id.to_string(), node.name, holder, instance, column(node.generation)?, body])?;
+    Ok(())
+}
+
+fn put_connector(db: &Connection, connector: &VolumeConnector) -> Result<(), Failure> {
+    db.prepare_cached(
+        "INSERT INTO volume_connectors (id, node, generation, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET node = excluded.node, generation = excluded.generation, body = excluded.body",
+    )?
+    .execute(params![connector.id.to_string(), connector.node.to_string(), column(connector.generation)?, to_json(connector)?])?;
+    Ok(())
+}
+
+fn put_target(db: &Connection, target: &VolumeTarget) -> Result<(), Failure> {
+    db.prepare_cached(
+        "INSERT INTO volume_targets (id, node, generation, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET node = excluded.node, generation = excluded.generation, body = excluded.body",
+    )?
+    .execute(params![target.id.to_string(), target.node.to_string(), column(target.generation)?, to_json(target)?])?;
+    let identities: BTreeSet<VolumeIdentity> = target.identities().into_iter().collect();
+    for identity in identities {
+        db.prepare_cached("INSERT INTO volume_identities (identity, target) VALUES (?1, ?2)")?
+            .execute(params![identity.0, target.id.to_string()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The journal's vocabulary. Durable facts, in the order in which they became true; everything that is shown of a run
+//! is a fold of them. Wire names are stable, and [`JOURNAL_FORMAT`] says which reader they need.
+
+use crate::model::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Raised whenever an event of the version before could be misread.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first record of every journal.
+    RunStarted { run: RunId, plan: PlanId, journal_format: u32 },
+    /// Another process took the run up again.
+    RunResumed,
+    /// Nothing new starts; what is in flight goes on to its end.
+    Paused { why: Reason },
+    Started { switchover: SwitchoverId },
+    /// Durable before the command leaves (rule S3). `step` counts from 1 along the path that is being walked.
+    Intended {
+        switchover: SwitchoverId,
+        step: u32,
+        attempt: u32,
+        command: Told,
+        /// What the look before it showed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        before: Vec<Read>,
+    },
+    Achieved {
+        switchover: SwitchoverId,
+        step: u32,
+        how: How,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<Read>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookResult>,
+    },
+    /// The attempt came to nothing; another one follows.
+    Retried {
+        switchover: SwitchoverId,
+        step: u32,
+        attempt: u32,
+        why: Reason,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookResult>,
+    },
+    /// A hook failed and the runbook says to go on (`on_failure: continue`), or an undo failed.
+    Tolerated {
+        switchover: SwitchoverId,
+        step: u32,
+        why: Reason,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookResult>,
+    },
+    /// From here the begun steps are taken back, the last one first.
+    RollingBack { switchover: SwitchoverId, why: Reason },
+    /// The source was seen On after the destination may have started: it is cut off at once.
+    CuttingOff { switchover: SwitchoverId, why: Reason },
+    Finished {
+        switchover: SwitchoverId,
+        outcome: Outcome,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Reason>,
+        /// What is still owed, for the person who takes over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        debt: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookResult>,
+    },
+}
+
+impl Event {
+    pub fn switchover(&self) -> Option<SwitchoverId> {
+        match self {
+            Event::RunStarted { .. } | Event::RunResumed | Event::Paused { .. } => None,
+            Event::Started { switchover }
+            | Event::Intended { switchover, .. }
+            | Event::Achieved { switchover, .. }
+            | Event::Retried { switchover, .. }
+            | Event::Tolerated { switchover, .. }
+            | Event::RollingBack { switchover, .. }
+            | Event::CuttingOff { switchover, .. }
+            | Event::Finished { switchover, .. } => Some(*switchover),
+        }
+    }
+}
+
+/// An event and when it happened. The time is for people; order is the journal's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub at: Time,
+    pub event: Event,
+}
+
+/// A command as the journal tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// A reset type that is sent to a node's BMC.
+    Reset { node: NodeId, reset: ResetType },
+    /// A change of the inventory.
+    Change,
+    /// A boot configuration.
+    Boot,
+    Hook,
+}
+
+/// One reading of a machine's power, as evidence: who read what, when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Read {
+    pub at: Time,
+    pub node: NodeId,
+    pub power: PowerState,
+    /// System UUID or serial number of the machine that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It was so before anything was sent.
+    AlreadySo,
+    /// It was made so.
+    Acted,
+    /// It was found done by a process that took the run up again.
+    FoundDone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    SwitchedOver,
+    /// Everything begun was taken back.
+    RolledBack,
+    /// Halted where it is, in a known state; a person goes on from there.
+    Stopped,
+    /// Nobody knows all of its state; a person must look.
+    InDoubt,
+    /// Nothing but reservations was begun.
+    Skipped,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::SwitchedOver => "switched_over",
+            Outcome::RolledBack => "rolled_back",
+            Outcome::Stopped => "stopped",
+            Outcome::InDoubt => "in_doubt",
+            Outcome::Skipped => "skipped",
+        }
+    }
+}

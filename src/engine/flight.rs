@@ -1,0 +1,86 @@
+//! What one switchover is waiting for right now. It does not survive a crash and need not: everything that must is in
+//! [`super::progress`].
+
+use super::event::Read;
+use super::order::Ticket;
+use crate::model::*;
+use crate::step::{Observation, Query};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The next thing is a look.
+    Idle,
+    Looking(Ticket),
+    Acting(Ticket),
+    Resting(Time),
+    /// Finished.
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    pub state: State,
+    /// When the command of this attempt was answered in this process; `None`: not sent by this process.
+    pub told_at: Option<Time>,
+    /// The answer said that it certainly did not happen, so that waiting for it is idle.
+    pub told_in_vain: Option<Fault>,
+    /// An earlier process intended this step.
+    pub inherited: bool,
+    pub waiting_since: Option<Time>,
+    /// Looks in a row that were satisfied.
+    pub streak: u32,
+    /// Power readings: of the streak, or of the look before a command.
+    pub reads: Vec<Read>,
+    /// Stand still at least until then before going back (rule S6).
+    pub quiet_until: Time,
+}
+
+impl Flight {
+    pub fn new(state: State, inherited: bool, quiet_until: Time) -> Flight {
+        Flight { state, told_at: None, told_in_vain: None, inherited, waiting_since: None, streak: 0, reads: Vec::new(), quiet_until }
+    }
+
+    /// Forget everything that belongs to the attempt in hand.
+    pub fn fresh_attempt(&mut self) {
+        self.told_at = None;
+        self.told_in_vain = None;
+        self.waiting_since = None;
+        self.break_streak();
+    }
+
+    pub fn fresh_step(&mut self) {
+        self.fresh_attempt();
+        self.inherited = false;
+    }
+
+    pub fn break_streak(&mut self) {
+        self.streak = 0;
+        self.reads.clear();
+    }
+
+    /// Keep the power readings of a look as evidence.
+    pub fn keep_reads(&mut self, now: Time, queries: &[Query], seen: &[Observation]) {
+        for (query, seen) in queries.iter().zip(seen) {
+            if let (Query::System(node), Observation::System(reading)) = (query, seen) {
+                let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
+                self.reads.push(Read { at: now, node: *node, power: reading.power, who });
+            }
+        }
+    }
+}
+
+/// How long to pause before looking again: a tenth of the time already waited, so that a wait is never more than a
+/// tenth too long, and a BMC that takes minutes is not asked hundreds of times.
+pub(super) fn poll_pause(waited: Span) -> Span {
+    Span((waited.0 / 10).clamp(POLL_MIN.0, POLL_MAX.0))
+}
+
+/// A BMC answers in some 20 ms; asking more often than this buys nothing.
+const POLL_MIN: Span = Span::millis(100);
+/// And a boot that takes a quarter of an hour is noticed within seconds.
+const POLL_MAX: Span = Span::secs(5);
+
+/// The pause before attempt `attempt + 1`: doubling from one second to half a minute.
+pub(super) fn backoff(attempt: u32) -> Span {
+    Span((1000u64 << attempt.min(5)).min(30_000))
+}

@@ -1,0 +1,91 @@
+//! What leaves the engine, and the only way out of it.
+
+use super::event::Entry;
+use crate::model::*;
+use crate::step::{Command, Observation, Query};
+
+/// Ties an answer to its question. A ticket that is no longer waited for is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) index: u32,
+    pub(super) serial: u32,
+}
+
+impl Ticket {
+    /// Position in the plan of the switchover that it belongs to.
+    pub fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    Look(Ticket, Vec<Query>),
+    Act(Ticket, Command),
+}
+
+/// What the engine hears.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// One observation for each query, in order.
+    Seen(Ticket, Vec<Observation>),
+    /// What became of a command. For a hook: its result.
+    Told(Ticket, Result<Option<HookResult>, Fault>),
+    /// Start nothing new.
+    Pause(Reason),
+}
+
+/// Where events become durable.
+pub trait EventLog {
+    /// Returns when the entries and marks would survive a power cut.
+    ///
+    /// # Errors
+    /// Anything else: nothing may be done then.
+    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError>;
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the journal cannot be written: {0}")]
+pub struct LogError(pub String);
+
+/// Everything there is to do at one instant. The orders cannot be reached but through the journal (rule S3).
+#[derive(Debug, Default)]
+#[must_use = "orders that are not carried out leave their switchovers hanging"]
+pub struct Ready {
+    pub(super) entries: Vec<Entry>,
+    pub(super) marks: Vec<(NodeId, PowerMark)>,
+    pub(super) orders: Vec<Order>,
+    pub(super) wake_at: Option<Time>,
+    pub(super) done: bool,
+}
+
+impl Ready {
+    /// Make the events durable and hand out the orders. The only way to them.
+    ///
+    /// # Errors
+    /// The journal's. The orders are gone then, on purpose: a resume looks again.
+    pub fn store(self, log: &mut impl EventLog) -> Result<Vec<Order>, LogError> {
+        if !self.entries.is_empty() || !self.marks.is_empty() {
+            log.append(&self.entries, &self.marks)?;
+        }
+        Ok(self.orders)
+    }
+
+    /// When to ask again if nothing is heard.
+    pub fn wake_at(&self) -> Option<Time> {
+        self.wake_at
+    }
+
+    /// Nothing is left to do in this process: every switchover is finished, or waits for a resume.
+    pub fn done(&self) -> bool {
+        self.done
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.entries.is_empty() && self.orders.is_empty()
+    }
+}

@@ -1,0 +1,207 @@
+//! The fold: what a plan and its events amount to. The engine, resume, the live view and the report all use it, and it
+//! refuses an event that does not fit, so that a damaged journal is noticed and never acted upon.
+
+use super::event::*;
+use crate::model::*;
+use crate::plan::Plan;
+use crate::step::{PowerOff, Step, Undo};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Waiting,
+    Forward,
+    Back,
+    /// Cutting off a source that was seen On too late.
+    CuttingOff,
+    Finished(Outcome),
+}
+
+/// How far one switchover is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    pub phase: Phase,
+    /// Steps of the way back or of cutting off; forward walks the plan's own.
+    detour: Vec<Step>,
+    /// Position of the step in hand, from 0.
+    pub cursor: usize,
+    pub attempt: u32,
+    /// The intent of this attempt is durable.
+    pub intended: bool,
+    /// Any attempt of the step in hand was intended.
+    pub begun: bool,
+    /// When the first attempt of the step in hand was intended.
+    pub first_intent: Option<Time>,
+    /// Forward steps, by position, whose command may have been sent.
+    pub begun_steps: Vec<usize>,
+    /// A power command was sent to either end and may not have landed (rule S6).
+    pub last_power: Option<Time>,
+    /// The destination may have been started: nothing goes back by itself.
+    pub past_return: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub tracks: Vec<Track>,
+    pub started: bool,
+    pub paused: Option<Reason>,
+    /// Failures that were there when a person last resumed the run: they are known and count no more.
+    pub failures_acknowledged: u32,
+}
+
+/// An event that does not fit: a damaged journal, or a bug of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {event} does not fit the state of {what}; the journal is damaged or was written by another version")]
+pub struct BadEvent {
+    pub what: String,
+    pub event: String,
+}
+
+impl Progress {
+    pub fn new(plan: &Plan) -> Progress {
+        let track = Track {
+            phase: Phase::Waiting,
+            detour: Vec::new(),
+            cursor: 0,
+            attempt: 0,
+            intended: false,
+            begun: false,
+            first_intent: None,
+            begun_steps: Vec::new(),
+            last_power: None,
+            past_return: false,
+        };
+        Progress { tracks: vec![track; plan.switchovers.len()], started: false, paused: None, failures_acknowledged: 0 }
+    }
+
+    /// # Errors
+    /// [`BadEvent`] when the event cannot follow on what came before.
+    pub fn apply(&mut self, plan: &Plan, entry: &Entry) -> Result<(), BadEvent> {
+        let bad = |what: String| BadEvent { what, event: format!("{:?}", entry.event) };
+        let Some(id) = entry.event.switchover() else { return self.apply_run(&entry.event).map_err(|what| bad(what.into())) };
+        let index = plan.index(id).ok_or_else(|| bad(format!("a plan without {id}")))?;
+        let switchover = &plan.switchovers[index];
+        let track = &mut self.tracks[index];
+        if !self.started || !track.step_event(&switchover.steps, entry) {
+            return Err(bad(format!("{id} ({:?})", track.phase)));
+        }
+        Ok(())
+    }
+
+    fn apply_run(&mut self, event: &Event) -> Result<(), &'static str> {
+        match event {
+            Event::RunStarted { journal_format, .. } if !self.started && *journal_format == JOURNAL_FORMAT => self.started = true,
+            Event::RunResumed if self.started => {
+                self.paused = None;
+                self.failures_acknowledged = self.failures();
+            }
+            Event::Paused { why } if self.started && self.paused.is_none() => self.paused = Some(why.clone()),
+            _ => return Err("the run"),
+        }
+        Ok(())
+    }
+
+    /// Switchovers that ended otherwise than switched over.
+    pub fn failures(&self) -> u32 {
+        let failed = |t: &&Track| matches!(t.phase, Phase::Finished(o) if o != Outcome::SwitchedOver);
+        u32::try_from(self.tracks.iter().filter(failed).count()).unwrap_or(u32::MAX)
+    }
+
+    pub fn all_finished(&self) -> bool {
+        self.tracks.iter().all(|t| matches!(t.phase, Phase::Finished(_)))
+    }
+}
+
+impl Track {
+    /// The steps of the path that is being walked.
+    pub fn path<'a>(&'a self, forward: &'a [Step]) -> &'a [Step] {
+        match self.phase {
+            Phase::Back | Phase::CuttingOff => &self.detour,
+            _ => forward,
+        }
+    }
+
+    pub fn in_flight(&self) -> bool {
+        matches!(self.phase, Phase::Forward | Phase::Back | Phase::CuttingOff)
+    }
+
+    /// Number of the step in hand, from 1.
+    pub fn number(&self) -> u32 {
+        u32::try_from(self.cursor + 1).unwrap_or(u32::MAX)
+    }
+
+    fn step_event(&mut self, forward: &[Step], entry: &Entry) -> bool {
+        let here = |step: u32, t: &Track| t.in_flight() && step == t.number() && t.cursor < t.path(forward).len();
+        match &entry.event {
+            Event::Started { .. } if self.phase == Phase::Waiting => self.phase = Phase::Forward,
+            Event::Intended { step, attempt, command, .. } if here(*step, self) && *attempt == self.attempt && !self.intended => {
+                self.intend(forward, entry.at, command);
+            }
+            Event::Achieved { step, .. } | Event::Tolerated { step, .. } if here(*step, self) => self.next(),
+            Event::Retried { step, attempt, .. } if here(*step, self) && *attempt == self.attempt => {
+                self.attempt += 1;
+                self.intended = false;
+            }
+            Event::RollingBack { .. } if self.phase == Phase::Forward && !self.past_return => {
+                self.detour = self.way_back(forward);
+                self.turn(Phase::Back);
+            }
+            Event::CuttingOff { .. } if self.phase == Phase::Forward && self.past_return => {
+                self.detour = forward.iter().find_map(cut_off).into_iter().collect();
+                self.turn(Phase::CuttingOff);
+            }
+            Event::Finished { outcome, .. } if self.in_flight() => self.phase = Phase::Finished(*outcome),
+            _ => return false,
+        }
+        true
+    }
+
+    fn intend(&mut self, forward: &[Step], at: Time, command: &Told) {
+        self.intended = true;
+        self.begun = true;
+        self.first_intent.get_or_insert(at);
+        if matches!(command, Told::Reset { .. }) {
+            self.last_power = Some(at);
+        }
+        if self.phase == Phase::Forward {
+            if self.begun_steps.last() != Some(&self.cursor) {
+                self.begun_steps.push(self.cursor);
+            }
+            self.past_return |= forward[self.cursor].starts_destination();
+        }
+    }
+
+    fn next(&mut self) {
+        self.cursor += 1;
+        (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
+    }
+
+    fn turn(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.cursor = 0;
+        (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
+    }
+
+    /// Only what was begun is taken back, the last one first. The step in hand may have happened and is among them.
+    fn way_back(&self, forward: &[Step]) -> Vec<Step> {
+        let undo = |at: &usize| match forward[*at].undo() {
+            Undo::Steps(steps) => steps,
+            Undo::Nothing | Undo::Never => Vec::new(),
+        };
+        self.begun_steps.iter().rev().flat_map(undo).collect()
+    }
+
+    /// Nothing but reservations was begun: the nodes themselves were not touched.
+    pub fn touched_nothing(&self, forward: &[Step]) -> bool {
+        self.begun_steps.iter().all(|at| matches!(forward[*at], Step::Reserve(_)))
+    }
+}
+
+/// The source's power-off without asking and without a way back.
+fn cut_off(step: &Step) -> Option<Step> {
+    match step {
+        Step::PowerOff(off) => {
+            Some(Step::PowerOff(PowerOff { soft: None, hard: Some(ResetType::ForceOff), way_back: None, ..off.clone() }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,311 @@
+//! What follows from what was seen and heard.
+
+use super::flight::{State, backoff, poll_pause};
+use super::*;
+use crate::step::{Command, Observation, Patience, Verdict};
+
+impl Engine {
+    /// Begin, or begin again, the step in hand: always by looking. At the end of the path, finish.
+    pub(super) fn look(&mut self, now: Time, index: usize) {
+        let Some(step) = self.step(index) else { return self.arrived(now, index) };
+        let cx = self.context(index);
+        let queries = step.observes(&cx);
+        if self.may_not_run_again(index, &cx) && queries.is_empty() {
+            return self.hook_unknown(now, index);
+        }
+        if queries.is_empty() {
+            return self.act(now, index);
+        }
+        let ticket = self.ticket(index);
+        self.flights[index].state = State::Looking(ticket);
+        self.orders.push(Order::Look(ticket, queries));
+    }
+
+    /// Rule S4: an earlier process may have started this hook, and it must not run twice.
+    fn may_not_run_again(&self, index: usize, cx: &Context) -> bool {
+        let never = self.step(index).and_then(Step::hook).is_some_and(|h| h.rerun == Rerun::Never);
+        never && cx.begun && self.flights[index].inherited
+    }
+
+    fn hook_unknown(&mut self, now: Time, index: usize) {
+        let name = self.step(index).and_then(Step::hook).map(|h| h.name.clone()).unwrap_or_default();
+        let text = format!("hook `{name}` may or may not have run and has `rerun: never`; find out, then decide");
+        self.finish(now, index, Outcome::InDoubt, Some(Reason::new(ReasonCode::HookUnknown, text)), None);
+    }
+
+    pub(super) fn seen(&mut self, now: Time, index: usize, seen: &[Observation]) {
+        let Some(step) = self.step(index) else { return };
+        let cx = self.context(index);
+        let verdict = step.evaluate(&cx, seen);
+        let queries = step.observes(&cx);
+        let patience = step.patience(cx.attempt);
+        if verdict != Verdict::Satisfied {
+            self.flights[index].break_streak();
+        }
+        self.flights[index].keep_reads(now, &queries, seen);
+        match verdict {
+            Verdict::Satisfied => self.satisfied(now, index, &patience),
+            Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),
+            Verdict::Act => self.not_so(now, index, &patience),
+            Verdict::Wait(why) => self.wait(now, index, &patience, why),
+            Verdict::Refuse(why) => self.give_up(now, index, why, None),
+        }
+    }
+
+    fn satisfied(&mut self, now: Time, index: usize, patience: &Patience) {
+        let flight = &mut self.flights[index];
+        flight.waiting_since = None;
+        flight.streak += 1;
+        if flight.streak < patience.reads {
+            return self.rest(index, now + patience.apart);
+        }
+        let how = match (flight.told_at, flight.inherited) {
+            (Some(_), _) => How::Acted,
+            (None, true) => How::FoundDone,
+            (None, false) if self.progress.tracks[index].begun => How::Acted,
+            (None, false) => How::AlreadySo,
+        };
+        self.achieved(now, index, how, None);
+    }
+
+    /// It is not so and may be done: do it, wait for what was already done, or try again.
+    fn not_so(&mut self, now: Time, index: usize, patience: &Patience) {
+        let flight = &self.flights[index];
+        let Some(told_at) = flight.told_at else { return self.act(now, index) };
+        if let Some(fault) = &flight.told_in_vain {
+            let code = if fault.kind == FaultKind::Refused { ReasonCode::Refused } else { ReasonCode::Exhausted };
+            let why = Reason::new(code, fault.detail.clone());
+            return self.again(now, index, patience, why, None);
+        }
+        let waited = now.since(told_at);
+        if waited < patience.settle {
+            let until = now + poll_pause(waited);
+            return self.rest(index, until);
+        }
+        let subject = self.step(index).map(Step::subject).unwrap_or_default();
+        let text = format!("`{subject}`: it was accepted and did not come true within {}", patience.settle);
+        self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
+    }
+
+    fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
+        let flight = &mut self.flights[index];
+        let since = *flight.waiting_since.get_or_insert(now);
+        let waited = now.since(since);
+        if waited >= patience.wait {
+            let text = format!("{} (for {})", why.text, patience.wait);
+            return self.give_up(now, index, Reason::new(why.code, text), None);
+        }
+        // Sent, and neither done nor not done for longer than it may take (a machine that hangs in PoweringOff).
+        if let Some(told_at) = flight.told_at
+            && now.since(told_at) >= patience.settle
+            && why.code == ReasonCode::InTransition
+        {
+            return self.again(now, index, patience, why, None);
+        }
+        let until = now + poll_pause(waited);
+        self.rest(index, until);
+    }
+
+    /// Record the intent, then send the command.
+    fn act(&mut self, now: Time, index: usize) {
+        let cx = self.context(index);
+        let Some(command) = self.step(index).and_then(|s| s.command(&cx)) else { return };
+        let told = match &command {
+            Command::Change(_) => Told::Change,
+            Command::Reset { node, reset } => Told::Reset { node: *node, reset: *reset },
+            Command::SetBoot { .. } => Told::Boot,
+            Command::Hook(_) => Told::Hook,
+        };
+        if let Told::Reset { node, reset } = told {
+            let landing = self.plan.switchovers[index].landing;
+            self.marks.push((node, PowerMark { reset, sent_at: now, lands_by: now + landing }));
+            self.flights[index].quiet_until = now + landing;
+        }
+        if !self.progress.tracks[index].intended {
+            let before = std::mem::take(&mut self.flights[index].reads);
+            let event = Event::Intended { switchover: self.id(index), step: cx.number, attempt: cx.attempt, command: told, before };
+            self.record(now, event);
+        }
+        let ticket = self.ticket(index);
+        let flight = &mut self.flights[index];
+        flight.waiting_since = None;
+        flight.state = State::Acting(ticket);
+        self.orders.push(Order::Act(ticket, command));
+    }
+
+    pub(super) fn told(&mut self, now: Time, index: usize, result: Result<Option<HookResult>, Fault>) {
+        if self.step(index).and_then(Step::hook).is_some() {
+            return self.hook_told(now, index, result);
+        }
+        let reset = matches!(self.step(index), Some(Step::PowerOff(_) | Step::PowerOn(_) | Step::PowerBack(_)));
+        let flight = &mut self.flights[index];
+        flight.told_at = Some(now);
+        // Rule S5: an error fails nothing, an acknowledgement achieves nothing. Look.
+        flight.told_in_vain = result.err().filter(|f| f.kind != FaultKind::Unknown);
+        if reset {
+            self.rest(index, now + poll_pause(Span::ZERO));
+        } else {
+            flight.state = State::Idle;
+            self.idle.push(index);
+        }
+    }
+
+    fn hook_told(&mut self, now: Time, index: usize, result: Result<Option<HookResult>, Fault>) {
+        let Some(hook) = self.step(index).and_then(Step::hook).cloned() else { return };
+        self.flights[index].told_at = Some(now);
+        match result {
+            Ok(Some(result)) if result.succeeded && hook.check.is_none() => self.achieved(now, index, How::Acted, Some(result)),
+            Ok(None) if hook.check.is_none() => self.achieved(now, index, How::Acted, None),
+            Ok(Some(result)) if !result.succeeded => {
+                let why = Reason::new(ReasonCode::HookFailed, format!("hook `{}` failed: {}", hook.name, result.how));
+                self.hook_again(now, index, why, Some(result));
+            }
+            // It has a check, and only that counts.
+            Ok(_) => {
+                let why = Reason::new(ReasonCode::HookFailed, format!("hook `{}` succeeded but its check does not", hook.name));
+                let flight = &mut self.flights[index];
+                flight.told_in_vain = Some(Fault::refused(why.text));
+                flight.state = State::Idle;
+                self.idle.push(index);
+            }
+            Err(fault) if fault.kind == FaultKind::Unknown && hook.rerun == Rerun::Never => self.hook_unknown(now, index),
+            Err(fault) => {
+                let why = Reason::new(ReasonCode::HookFailed, format!("hook `{}`: {fault}", hook.name));
+                self.hook_again(now, index, why, None);
+            }
+        }
+    }
+
+    fn hook_again(&mut self, now: Time, index: usize, why: Reason, result: Option<HookResult>) {
+        let cx = self.context(index);
+        let Some(patience) = self.step(index).map(|s| s.patience(cx.attempt)) else { return };
+        self.again(now, index, &patience, why, result);
+    }
+
+    /// The attempt came to nothing: another one, or none.
+    fn again(&mut self, now: Time, index: usize, patience: &Patience, why: Reason, hook: Option<HookResult>) {
+        let track = &self.progress.tracks[index];
+        let in_time = match (patience.until, track.first_intent) {
+            (Some(until), Some(first)) => now.since(first) < until,
+            _ => false,
+        };
+        if track.attempt + 1 >= patience.attempts_max && !in_time {
+            return self.give_up(now, index, why, hook);
+        }
+        let attempt = track.attempt;
+        self.record(now, Event::Retried { switchover: self.id(index), step: track.number(), attempt, why, hook });
+        self.flights[index].fresh_attempt();
+        self.rest(index, now + backoff(attempt));
+    }
+
+    fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
+        let after = std::mem::take(&mut self.flights[index].reads);
+        self.clear_mark(now, index);
+        let step = self.progress.tracks[index].number();
+        self.record(now, Event::Achieved { switchover: self.id(index), step, how, after, hook });
+        self.onward(index);
+    }
+
+    /// A destination that was told On once and came On has landed: the next run need not wait for it.
+    fn clear_mark(&mut self, now: Time, index: usize) {
+        if let Some(Step::PowerOn(on)) = self.step(index)
+            && self.progress.tracks[index].attempt == 0
+            && !self.flights[index].inherited
+        {
+            let mark = PowerMark { reset: on.reset, sent_at: now, lands_by: now };
+            self.marks.push((on.pair.destination.node, mark));
+        }
+    }
+
+    fn onward(&mut self, index: usize) {
+        self.flights[index].fresh_step();
+        self.flights[index].state = State::Idle;
+        self.idle.push(index);
+    }
+
+    /// The path is walked to its end.
+    fn arrived(&mut self, now: Time, index: usize) {
+        let track = &self.progress.tracks[index];
+        match track.phase {
+            Phase::Forward => self.finish(now, index, Outcome::SwitchedOver, None, None),
+            Phase::Back => {
+                let skipped = track.touched_nothing(&self.plan.switchovers[index].steps);
+                let outcome = if skipped { Outcome::Skipped } else { Outcome::RolledBack };
+                self.finish(now, index, outcome, None, None);
+            }
+            Phase::CuttingOff => {
+                let name = &self.plan.switchovers[index].source.name;
+                let text = format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
+                self.finish(now, index, Outcome::InDoubt, Some(Reason::new(ReasonCode::SourceOn, text)), None);
+            }
+            Phase::Waiting | Phase::Finished(_) => {}
+        }
+    }
+
+    /// The step in hand will not come true. What now depends on how far the switchover is.
+    fn give_up(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
+        let track = &self.progress.tracks[index];
+        let policy = self.step(index).and_then(Step::hook).map(|h| h.on_failure);
+        let phase = track.phase;
+        if let (Some(policy), true) = (policy, why.code == ReasonCode::HookFailed) {
+            // An undo that fails must not keep the machine from being given back.
+            if phase == Phase::Back || policy == OnFailure::Continue {
+                return self.tolerate(now, index, why, hook);
+            }
+            if policy == OnFailure::Stop || track.past_return {
+                return self.finish(now, index, Outcome::Stopped, Some(why), hook);
+            }
+        }
+        match phase {
+            Phase::Forward if track.past_return && why.code == ReasonCode::SourceOn => {
+                self.record(now, Event::CuttingOff { switchover: self.id(index), why });
+                self.going_back += 1;
+                self.onward(index);
+            }
+            Phase::Forward if track.past_return => {
+                // Whether a machine that was told On and is not seen On will still start, nobody knows.
+                let starting = self.step(index).is_some_and(Step::starts_destination);
+                self.finish(now, index, if starting { Outcome::InDoubt } else { Outcome::Stopped }, Some(why), hook);
+            }
+            // Rule S1: a source that is On again is not fenced; nothing is moved, forward or back, around it.
+            Phase::Forward if why.code == ReasonCode::SourceOn => self.finish(now, index, Outcome::Stopped, Some(why), hook),
+            Phase::Forward => self.turn_back(now, index, why),
+            _ => self.finish(now, index, Outcome::InDoubt, Some(why), hook),
+        }
+    }
+
+    fn tolerate(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
+        let step = self.progress.tracks[index].number();
+        self.record(now, Event::Tolerated { switchover: self.id(index), step, why, hook });
+        self.onward(index);
+    }
+
+    /// Rule S6: stand still until every power command has landed, then go back. An unanswered power-off may otherwise
+    /// land after its undo was found already so.
+    fn turn_back(&mut self, now: Time, index: usize, why: Reason) {
+        self.record(now, Event::RollingBack { switchover: self.id(index), why });
+        self.going_back += 1;
+        self.flights[index].fresh_step();
+        let until = self.flights[index].quiet_until.max(now);
+        self.rest(index, until);
+    }
+
+    fn finish(&mut self, now: Time, index: usize, outcome: Outcome, why: Option<Reason>, hook: Option<HookResult>) {
+        let switchover = &self.plan.switchovers[index];
+        let held = matches!(outcome, Outcome::Stopped | Outcome::InDoubt);
+        let debt = held.then(|| {
+            format!(
+                "`{}` and `{}` stay held by {}/{}: look at both, then `coldswap inventory release`",
+                switchover.source.name, switchover.destination.name, self.run, switchover.id
+            )
+        });
+        let (id, group) = (switchover.id, switchover.group);
+        if matches!(self.progress.tracks[index].phase, Phase::Back | Phase::CuttingOff) {
+            self.going_back -= 1;
+        }
+        self.record(now, Event::Finished { switchover: id, outcome, why, debt, hook });
+        self.failures += u32::from(outcome != Outcome::SwitchedOver);
+        self.admission.ended(group);
+        self.flights[index].state = State::Over;
+    }
+}

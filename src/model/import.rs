@@ -1,0 +1,302 @@
+//! Taking inventory documents into a fleet: all of them or none, with every problem named.
+//!
+//! A document says what a node *is* (name, BMC, labels, volumes). It does not say what runs have done: reservations,
+//! power marks, live facts and debts are kept, maintenance is not left, and a volume, connector or instance that the
+//! inventory has at one node is not moved to another. A file from before a switchover would otherwise give the volume
+//! back to the dead machine in the records while the spare writes to it.
+
+use super::clash::repeated;
+use super::*;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What becomes of nodes that no document names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportMode {
+    /// They stay.
+    #[default]
+    Merge,
+    /// They are removed, unless a run holds them.
+    Replace,
+}
+
+/// What an import did, by the names of the nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    pub added: Vec<String>,
+    pub updated: Vec<String>,
+    pub unchanged: Vec<String>,
+    pub removed: Vec<String>,
+    /// Not named and not removed, because a run holds them.
+    pub kept: Vec<String>,
+    /// Records that are made from now on begin here ([`NodeRecord::floor_after`]).
+    pub floor: Generation,
+}
+
+/// Why documents cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImportProblem {
+    /// The nodes that it is about, by name.
+    pub nodes: Vec<String>,
+    pub text: String,
+}
+
+impl fmt::Display for ImportProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Fleet {
+    /// Take the documents in, or name everything that is wrong with them and change nothing. `floor` is the generation
+    /// of records that are new.
+    pub fn import(&mut self, documents: Vec<NodeRecord>, mode: ImportMode, floor: Generation) -> Result<Imported, Vec<ImportProblem>> {
+        let mut problems = repeated(&documents);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut next = self.clone();
+        let mut done = Imported { floor, ..Imported::default() };
+        let named: BTreeSet<NodeId> = documents.iter().map(|d| d.node.id).collect();
+        if mode == ImportMode::Replace {
+            next.remove_others(&named, &mut done);
+        }
+        let existing: BTreeMap<NodeId, NodeRecord> = self.records().into_iter().map(|r| (r.node.id, r)).collect();
+        let mut changed = Vec::new();
+        for document in documents {
+            match taken(existing.get(&document.node.id), document, &mut done) {
+                Ok(record) => changed.extend(record),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // First all that goes, then all that comes: what one node loses another may get, and that must be seen below.
+        for old in changed.iter().filter_map(|r| existing.get(&r.node.id)) {
+            old.connectors.iter().for_each(|c| drop(next.connectors.remove(&c.id)));
+            old.targets.iter().for_each(|t| drop(next.targets.remove(&t.id)));
+        }
+        for record in changed {
+            next.nodes.insert(record.node.id, record.node);
+            next.connectors.extend(record.connectors.into_iter().map(|c| (c.id, c)));
+            next.targets.extend(record.targets.into_iter().map(|t| (t.id, t)));
+        }
+        problems.extend(next.clashes());
+        problems.extend(self.moved_by(&next, &named));
+        problems.sort();
+        problems.dedup();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        *self = next;
+        Ok(done)
+    }
+
+    fn remove_others(&mut self, named: &BTreeSet<NodeId>, done: &mut Imported) {
+        let others: BTreeSet<NodeId> = self.nodes.keys().filter(|id| !named.contains(id)).copied().collect();
+        let gone: BTreeSet<NodeId> = others.iter().filter(|id| self.nodes[id].reservation.is_none()).copied().collect();
+        done.kept = others.difference(&gone).map(|id| self.name(*id)).collect();
+        done.removed = gone.iter().map(|id| self.name(*id)).collect();
+        let nodes = self.nodes.extract_if(.., |id, _| gone.contains(id)).map(|(_, n)| n.generation);
+        let connectors = self.connectors.extract_if(.., |_, c| gone.contains(&c.node)).map(|(_, c)| c.generation);
+        let targets = self.targets.extract_if(.., |_, t| gone.contains(&t.node)).map(|(_, t)| t.generation);
+        let highest = nodes.chain(connectors).chain(targets).map(Generation::next).max();
+        done.floor = done.floor.max(highest.unwrap_or_default());
+        self.live.retain(|id, _| !gone.contains(id));
+    }
+}
+
+/// The record that a document makes, if it differs from the old one.
+fn taken(old: Option<&NodeRecord>, document: NodeRecord, done: &mut Imported) -> Result<Option<NodeRecord>, ImportProblem> {
+    let name = document.node.name.clone();
+    let Some(old) = old else {
+        done.added.push(name);
+        return Ok(Some(fresh(document, done.floor)));
+    };
+    let new = merged(old, document, done.floor);
+    if *old == new {
+        done.unchanged.push(name);
+        return Ok(None);
+    }
+    if let Some(holder) = &old.node.reservation {
+        let text = format!("node `{name}` is reserved by `{holder}` and cannot be changed until the run lets it go");
+        return Err(ImportProblem { nodes: vec![name], text });
+    }
+    // Connectors and targets that the document leaves out are removed, and may come back.
+    done.floor = done.floor.max(old.floor_after());
+    done.updated.push(name);
+    Ok(Some(new))
+}
+
+fn fresh(mut document: NodeRecord, floor: Generation) -> NodeRecord {
+    let id = document.node.id;
+    document.node.reservation = None;
+    document.node.power_mark = None;
+    document.node.generation = floor;
+    document.connectors.iter_mut().for_each(|c| (c.node, c.generation) = (id, floor));
+    document.targets.iter_mut().for_each(|t| (t.node, t.generation) = (id, floor));
+    in_order(document)
+}
+
+/// In the order of [`Fleet::records`], so that two records can be compared.
+fn in_order(mut record: NodeRecord) -> NodeRecord {
+    record.connectors.sort_by_key(|c| c.id);
+    record.targets.sort_by_key(|t| (t.boot_index, t.id));
+    record
+}
+
+/// The document, with what is not a document's to say, and with generations that count what has changed.
+fn merged(old: &NodeRecord, document: NodeRecord, floor: Generation) -> NodeRecord {
+    let mut new = fresh(document, floor);
+    for connector in &mut new.connectors {
+        if let Some(was) = old.connectors.iter().find(|c| c.id == connector.id) {
+            connector.generation = was.generation;
+            connector.generation = if connector == was { was.generation } else { was.generation.next() };
+        }
+    }
+    for target in &mut new.targets {
+        if let Some(was) = old.targets.iter().find(|t| t.id == target.id) {
+            target.generation = was.generation;
+            target.generation = if target == was { was.generation } else { was.generation.next() };
+        }
+    }
+    new.node = merged_node(&old.node, new.node);
+    if new != *old {
+        new.node.generation = new.node.generation.next();
+    }
+    new
+}
+
+fn merged_node(old: &Node, document: Node) -> Node {
+    // Another machine than the one that was known: what was read from the old one says nothing of it.
+    let replaced = old.identity.recognises(&document.identity) == Some(false);
+    let read = if replaced { Node::named(&document.name, "") } else { old.clone() };
+    let identity = Identity {
+        system_uuid: document.identity.system_uuid.or(read.identity.system_uuid),
+        serial_number: document.identity.serial_number.or(read.identity.serial_number),
+    };
+    Node {
+        identity,
+        live_facts: read.live_facts,
+        abilities: read.abilities,
+        facts_at: read.facts_at,
+        maintenance: document.maintenance.or_else(|| old.maintenance.clone()),
+        reservation: old.reservation.clone(),
+        debt: old.debt.clone(),
+        power_mark: old.power_mark,
+        generation: old.generation,
+        ..document
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str, volume: Option<&str>) -> NodeRecord {
+        let mut node = Node::named(name, &format!("https://{name}"));
+        node.provision_state = ProvisionState::Active;
+        let target = |volume: &str| VolumeTarget {
+            id: TargetId::derived(&format!("{name}/{volume}")),
+            node: node.id,
+            volume_type: VolumeType::Iscsi,
+            boot_index: 0,
+            volume_id: volume.to_owned(),
+            properties: BTreeMap::new(),
+            shareable: false,
+            generation: Generation(0),
+        };
+        let connector = VolumeConnector {
+            id: ConnectorId::derived(name),
+            node: node.id,
+            kind: ConnectorKind::Iqn,
+            connector_id: format!("iqn.2026-01.example:{name}"),
+            burned_in: false,
+            generation: Generation(0),
+        };
+        NodeRecord { targets: volume.map(target).into_iter().collect(), connectors: vec![connector], node }
+    }
+
+    fn fleet(records: &[NodeRecord]) -> Fleet {
+        let mut fleet = Fleet::default();
+        fleet.import(records.to_vec(), ImportMode::Merge, Generation(0)).expect("import");
+        fleet
+    }
+
+    fn told(fleet: &mut Fleet, documents: &[NodeRecord]) -> String {
+        let before = fleet.clone();
+        let problems = fleet.import(documents.to_vec(), ImportMode::Merge, Generation(0)).expect_err("problems");
+        assert_eq!(*fleet, before, "a refused import changes nothing");
+        problems.iter().map(|p| format!("{p}\n")).collect()
+    }
+
+    #[test]
+    fn every_problem_is_told_with_the_names_of_its_nodes() {
+        let mut documents = vec![record("a", Some("v")), record("b", Some("v")), record("c", None), record("d", None)];
+        documents[2].node.bmc.address = "HTTPS://a:443/".into();
+        documents[3].connectors[0].connector_id = "iqn.2026-01.example:C".into();
+        let text = told(&mut Fleet::default(), &documents);
+        for part in ["`volume:v` is attached to `a` and `b`", "have one BMC", "is given twice, to node `c` and to node `d`"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(text.lines().count(), 3, "{text}");
+        documents.push(record("a", None));
+        assert!(told(&mut Fleet::default(), &documents).contains("node uuid"));
+    }
+
+    #[test]
+    fn two_systems_behind_one_bmc_are_two_nodes_and_an_unnamed_one_is_all_of_them() {
+        let mut documents = vec![record("a", None), record("b", None)];
+        for (document, system) in documents.iter_mut().zip(["/redfish/v1/Systems/1", "/redfish/v1/Systems/2"]) {
+            document.node.bmc.address = "https://chassis".into();
+            document.node.bmc.system = Some(system.into());
+        }
+        fleet(&documents);
+        documents[1].node.bmc.system = None;
+        assert!(told(&mut Fleet::default(), &documents).contains("`a` and `b` have one BMC"));
+    }
+
+    #[test]
+    fn a_document_from_before_a_switchover_does_not_give_the_volume_back() {
+        let documents = [record("web", Some("v")), record("spare", None)];
+        let mut fleet = fleet(&documents);
+        let spare = documents[1].node.id;
+        let target = documents[0].targets[0].id;
+        fleet.targets.get_mut(&target).expect("target").node = spare;
+        let text = told(&mut fleet, &documents);
+        assert!(text.contains("volume `v` is at node `spare` in the inventory and at node `web` in the document"), "{text}");
+        fleet.nodes.get_mut(&spare).expect("spare").reservation = Some(Holder { run: "r-1".into(), switchover: SwitchoverId(1) });
+        assert!(told(&mut fleet, &documents).contains("`spare` is reserved by `r-1/s-001`"));
+    }
+
+    #[test]
+    fn an_import_keeps_what_runs_and_bmcs_have_said() {
+        let mut fleet = fleet(&[record("web", Some("v"))]);
+        let id = NodeId::derived("web");
+        let node = fleet.nodes.get_mut(&id).expect("web");
+        node.live_facts.model = Some("C1".into());
+        node.identity.serial_number = Some("S1".into());
+        node.debt = Some("never power on".into());
+        node.maintenance = Some(Maintenance { reason: "dead".into() });
+        let mut document = record("web", Some("v"));
+        document.node.owner = Some("shop".into());
+        let done = fleet.import(vec![document.clone()], ImportMode::Merge, Generation(7)).expect("import");
+        assert_eq!(done.updated, ["web"]);
+        let node = &fleet.nodes[&id];
+        assert_eq!((node.live_facts.model.as_deref(), node.debt.as_deref()), (Some("C1"), Some("never power on")));
+        assert!(node.maintenance.is_some() && node.generation == Generation(1));
+        assert_eq!(fleet.import(vec![document.clone()], ImportMode::Merge, Generation(7)).expect("again").unchanged, ["web"]);
+        document.node.identity.serial_number = Some("S2".into());
+        fleet.import(vec![document], ImportMode::Merge, Generation(7)).expect("another machine");
+        assert!(!fleet.nodes[&id].live_facts.known(), "the facts were the old machine's");
+    }
+
+    #[test]
+    fn what_was_removed_does_not_come_back_as_if_it_had_never_been_away() {
+        let mut fleet = fleet(&[record("a", None), record("b", None)]);
+        let done = fleet.import(vec![record("a", None)], ImportMode::Replace, Generation(0)).expect("replace");
+        assert_eq!((done.removed, done.floor), (vec!["b".to_owned()], Generation(1)));
+        fleet.import(vec![record("b", None)], ImportMode::Merge, done.floor).expect("back");
+        assert_eq!(fleet.nodes[&NodeId::derived("b")].generation, Generation(1));
+    }
+}

@@ -1,0 +1,224 @@
+//! Which spare takes over which source: everything that may be paired, then the best assignment of it all.
+//!
+//! Best means, in this order: most sources of the first priority group, then of the next; earlier pools; earlier
+//! provision states; more preferences; names. Nodes that every rule sees alike are one class, so that the work follows
+//! the number of kinds of hardware and places and not the number of machines.
+
+mod classes;
+mod flow;
+mod wanted;
+
+use super::candidates::{Holdings, LeftOutCode, source_obstacles, spare_obstacles};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::model::*;
+use crate::runbook::{Judge, LeftOutPolicy, Runbook};
+use classes::Classes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use wanted::{Wanted, wanted};
+
+/// A source and the spare that takes over from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub source: NodeId,
+    pub destination: NodeId,
+    /// The pool that the spare comes from; `destinations` where the runbook names it.
+    pub pool: String,
+    /// Priority; the lowest goes first.
+    pub group: i64,
+    /// The preferences that hold.
+    pub preferred: Vec<String>,
+    /// How many facts are identical.
+    pub identical: usize,
+}
+
+/// A source that is not switched over, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    pub node: NodeId,
+    pub name: String,
+    pub code: LeftOutCode,
+    pub why: String,
+    /// Named in `nodes`, not only selected.
+    pub listed: bool,
+}
+
+/// What the plan takes from a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolUse {
+    pub name: String,
+    /// Spares that could serve at least one of the sources.
+    pub candidates: usize,
+    pub used: usize,
+    /// Spares that must stay behind.
+    pub keep: u32,
+}
+
+/// Who is switched over to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// By priority, then by the source's name.
+    pub pairs: Vec<Pair>,
+    /// By name.
+    pub left_out: Vec<LeftOut>,
+    /// In the order of the runbook.
+    pub pools: Vec<PoolUse>,
+    pub diagnostics: Diagnostics,
+}
+
+pub(super) const NAMED_POOL: &str = "destinations";
+
+pub(super) fn error(code: &'static str, message: String, hint: Option<String>) -> Diagnostic {
+    Diagnostic { code, severity: Severity::Error, message, span: None, hint }
+}
+
+/// Choose. `only` narrows the sources down, `exclude` keeps nodes out of both roles; names or uuids. Total and
+/// deterministic: names decide between equals, never ids or the order of the inventory.
+pub fn choose(runbook: &Runbook, fleet: &Fleet, only: Option<&[String]>, exclude: &[String]) -> Choice {
+    let mut diagnostics = Vec::new();
+    let holdings = Holdings::of(fleet);
+    let judge = Judge::new(&runbook.matching, fleet, &runbook.vars);
+    let excluded = named(fleet, exclude, "--exclude", &mut diagnostics);
+    let only = only.map(|names| named(fleet, names, "--only", &mut diagnostics));
+    let mut sources = wanted(runbook, fleet, &judge, &mut diagnostics);
+    let all_sources: BTreeSet<NodeId> = sources.iter().map(|w| w.node.id).collect();
+    sources.retain(|w| only.as_ref().is_none_or(|o| o.contains(&w.node.id)) && !excluded.contains(&w.node.id));
+
+    let mut left_out = Vec::new();
+    let mut able = Vec::new();
+    for source in sources {
+        match source_obstacles(runbook, fleet, &holdings, source.node).into_iter().next() {
+            Some(obstacle) => left_out.push(source.left_out(obstacle.code, obstacle.text)),
+            None => able.push(source),
+        }
+    }
+    let not_spare = |id: &NodeId| all_sources.contains(id) || excluded.contains(id);
+    let free = |node: &Node| !not_spare(&node.id) && spare_obstacles(fleet, &holdings, node).is_empty();
+    let mut spares: Vec<&Node> = fleet.nodes.values().filter(|n| free(n)).collect();
+    spares.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+
+    let mut pairs = pin(runbook, fleet, &judge, &spares, &mut able, &mut left_out, &mut diagnostics);
+    let taken: BTreeSet<NodeId> = pairs.iter().map(|p| p.destination).collect();
+    spares.retain(|n| !taken.contains(&n.id));
+
+    let classes = Classes::new(runbook, &judge, &able, &spares, &mut diagnostics);
+    let assigned = classes.assign();
+    let matched: BTreeSet<NodeId> = assigned.iter().map(|p| p.source).collect();
+    for source in able.iter().filter(|s| !matched.contains(&s.node.id)) {
+        let (code, why) = classes.why_unmatched(source.node);
+        left_out.push(source.left_out(code, why));
+    }
+    let pools = classes.pools(&assigned);
+    pairs.extend(assigned);
+    pairs.sort_by_key(|p| (p.group, fleet.nodes.get(&p.source).map(|n| n.name.clone()), p.source));
+    left_out.sort_by(|a, b| (&a.name, a.node).cmp(&(&b.name, b.node)));
+    refuse_left_out(runbook, &left_out, &mut diagnostics);
+    Choice { pairs, left_out, pools, diagnostics: Diagnostics(diagnostics) }
+}
+
+fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<NodeId> {
+    let known = names.iter().filter_map(|name| match fleet.find(name) {
+        Some(node) => Some(node.id),
+        None => {
+            diagnostics.push(error("P001", format!("unknown node `{name}` in `{option}`"), wanted::suggest(fleet, name)));
+            None
+        }
+    });
+    known.collect()
+}
+
+/// The destinations that the runbook names, under the same checks as any spare. Each source that names one leaves
+/// `able`, either into a pair or into `left_out`: another spare is not what was asked for.
+fn pin(
+    runbook: &Runbook,
+    fleet: &Fleet,
+    judge: &Judge,
+    spares: &[&Node],
+    able: &mut Vec<Wanted>,
+    left_out: &mut Vec<LeftOut>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut takers: BTreeMap<NodeId, String> = BTreeMap::new();
+    able.retain(|source| {
+        let Some(destination) = source.destination else { return true };
+        let name = &source.node.name;
+        let (code, why) = match takers.get(&destination.id) {
+            Some(other) => (
+                LeftOutCode::DestinationTaken,
+                format!("`{}` is the destination of `{other}` already; name another for `{name}`", destination.name),
+            ),
+            None => match judge_pinned(runbook, fleet, judge, spares, source.node, destination) {
+                Ok((preferred, identical)) => {
+                    takers.insert(destination.id, name.clone());
+                    let pool = NAMED_POOL.to_owned();
+                    pairs.push(Pair {
+                        source: source.node.id,
+                        destination: destination.id,
+                        pool,
+                        group: source.group,
+                        preferred,
+                        identical,
+                    });
+                    return false;
+                }
+                Err((code, why, errors)) => {
+                    diagnostics.extend(errors.into_iter().map(|e| error("P004", format!("`{name}` to `{}`: {e}", destination.name), None)));
+                    (code, why)
+                }
+            },
+        };
+        left_out.push(source.left_out(code, why));
+        false
+    });
+    pairs
+}
+
+type Unfit = (LeftOutCode, String, Vec<String>);
+
+fn judge_pinned(
+    runbook: &Runbook,
+    fleet: &Fleet,
+    judge: &Judge,
+    spares: &[&Node],
+    source: &Node,
+    destination: &Node,
+) -> Result<(Vec<String>, usize), Unfit> {
+    let to = &destination.name;
+    let unfit =
+        |why: String| (LeftOutCode::DestinationUnfit, format!("`{to}`, named for `{}`, cannot take over: {why}", source.name), Vec::new());
+    if !spares.iter().any(|s| s.id == destination.id) {
+        let obstacles = spare_obstacles(fleet, &Holdings::of(fleet), destination);
+        return Err(unfit(obstacles.into_iter().next().map_or("it is a source itself, or was excluded".to_owned(), |o| o.text)));
+    }
+    let states: BTreeSet<ProvisionState> = runbook.pools.iter().flat_map(|p| p.provision_states.iter().copied()).collect();
+    let takes = if states.is_empty() {
+        destination.provision_state != ProvisionState::Active
+    } else {
+        states.contains(&destination.provision_state)
+    };
+    if !takes {
+        return Err(unfit(format!("its provision state is {}", destination.provision_state)));
+    }
+    let judgement = judge.judge(source.id, destination.id);
+    if judgement.qualifies() && judgement.errors.is_empty() {
+        return Ok((judgement.preferred, judgement.identical));
+    }
+    let misses: Vec<String> = judgement.misses().map(|f| format!("{}: {}", f.rule, f.text)).collect();
+    let why = format!("`{to}`, named for `{}`, does not match: {}", source.name, misses.join("; "));
+    Err((LeftOutCode::DestinationNotIdentical, why, judgement.errors))
+}
+
+/// A node that was listed and is left out is an error unless the runbook allows it.
+fn refuse_left_out(runbook: &Runbook, left_out: &[LeftOut], diagnostics: &mut Vec<Diagnostic>) {
+    let refused = |l: &&LeftOut| match runbook.sources.left_out {
+        Some(LeftOutPolicy::Refuse) => true,
+        Some(LeftOutPolicy::Allow) => false,
+        None => l.listed,
+    };
+    for left in left_out.iter().filter(refused) {
+        let hint = format!("take `{}` out of the sources, or write `left_out: allow` to plan without it", left.name);
+        diagnostics.push(error("P003", format!("`{}` cannot be switched over: {}", left.name, left.why), Some(hint)));
+    }
+}

@@ -1,0 +1,104 @@
+//! The plan, walked over a copy of the fleet: refused if a step would refuse or a safety rule would break even in a
+//! world where everything works at once. The same walk finds what is already so.
+
+use super::Switchover;
+use super::recipe::Unfit;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::model::*;
+use crate::step::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which targets share a volume, so that a walk needs only the few records around its two nodes.
+pub struct VolumeIndex {
+    by_identity: BTreeMap<VolumeIdentity, Vec<TargetId>>,
+    by_node: BTreeMap<NodeId, Vec<TargetId>>,
+    connectors: BTreeMap<NodeId, Vec<ConnectorId>>,
+}
+
+impl VolumeIndex {
+    pub fn of(fleet: &Fleet) -> VolumeIndex {
+        let mut index = VolumeIndex { by_identity: BTreeMap::new(), by_node: BTreeMap::new(), connectors: BTreeMap::new() };
+        for target in fleet.targets.values() {
+            index.by_node.entry(target.node).or_default().push(target.id);
+            for identity in target.identities() {
+                index.by_identity.entry(identity).or_default().push(target.id);
+            }
+        }
+        for connector in fleet.connectors.values() {
+            index.connectors.entry(connector.node).or_default().push(connector.id);
+        }
+        index
+    }
+
+    /// The part of the fleet that a switchover between these two can see.
+    pub fn around(&self, fleet: &Fleet, source: NodeId, destination: NodeId) -> Fleet {
+        let mut part = Fleet { captured_at: fleet.captured_at, ..Fleet::default() };
+        let mut nodes = BTreeSet::from([source, destination]);
+        for node in [source, destination] {
+            for id in self.by_node.get(&node).into_iter().flatten() {
+                let target = &fleet.targets[id];
+                for same in target.identities().iter().flat_map(|i| &self.by_identity[i]) {
+                    part.targets.insert(*same, fleet.targets[same].clone());
+                    nodes.insert(fleet.targets[same].node);
+                }
+            }
+            for id in self.connectors.get(&node).into_iter().flatten() {
+                part.connectors.insert(*id, fleet.connectors[id].clone());
+            }
+        }
+        for node in nodes {
+            part.nodes.insert(node, fleet.nodes[&node].clone());
+            if let Some(live) = fleet.live.get(&node) {
+                part.live.insert(node, live.clone());
+            }
+        }
+        part
+    }
+}
+
+/// Walk the steps; fill in which are already so.
+///
+/// # Errors
+/// A diagnostic that names the step and the rule.
+pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unfit> {
+    let mut world = part.clone();
+    let holder = Holder { run: "planned".into(), switchover: switchover.id };
+    let mut on_before = false;
+    for (at, step) in switchover.steps.iter().enumerate() {
+        let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        let mut cx = Context { holder: holder.clone(), begun: false, attempt: 0, number };
+        let wrong = |text: &str| {
+            Unfit::Wrong(Box::new(Diagnostic {
+                code: "P004",
+                severity: Severity::Error,
+                message: format!("{} ({} -> {}), step {number} `{}`: {text}", switchover.id, switchover.source.name, switchover.destination.name, step.name()),
+                span: None,
+                hint: Some("the inventory or the BMCs contradict the plan; `coldswap inventory show` prints what is recorded".into()),
+            }))
+        };
+        let look = |world: &Fleet, cx: &Context| -> Vec<Observation> { step.observes(cx).iter().map(|q| meaning::answer(world, q)).collect() };
+        match step.evaluate(&cx, &look(&world, &cx)) {
+            Verdict::Satisfied => switchover.already_so.push(number),
+            Verdict::Refuse(why) | Verdict::Wait(why) => return Err(wrong(&why.text)),
+            Verdict::Act => {
+                let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
+                meaning::obey(&mut world, &command).map_err(|fault| wrong(&fault.detail))?;
+                cx.begun = true;
+                match step.evaluate(&cx, &look(&world, &cx)) {
+                    Verdict::Satisfied => {}
+                    Verdict::Act if step.hook().is_some() => {}
+                    Verdict::Act => return Err(wrong("its command does not make it so")),
+                    Verdict::Refuse(why) | Verdict::Wait(why) => return Err(wrong(&why.text)),
+                }
+            }
+        }
+        if let Some(rule) = meaning::broken(&world) {
+            return Err(wrong(&rule));
+        }
+        if step.starts_destination() && on_before {
+            return Err(wrong("the destination would be started twice"));
+        }
+        on_before |= step.starts_destination();
+    }
+    Ok(switchover)
+}

@@ -1,0 +1,295 @@
+//! Who can be switched over, and who could stand in: each refusal with its own code and a text that names the node
+//! and says what to do.
+
+use crate::model::*;
+use crate::runbook::{Mode, Runbook};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Why a source is not switched over. Wire names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutCode {
+    /// It has no volume to move.
+    NoVolumes,
+    /// None of its volumes is the one to boot from, or the node is declared unable to boot from it.
+    NotVolumeBooted,
+    /// Another run holds it.
+    Reserved,
+    /// It is in maintenance for somebody else's reason.
+    Maintenance,
+    /// Something is owed for it after an earlier switchover.
+    InDebt,
+    /// One of its volumes is attached to another node as well.
+    SecondAttachment,
+    /// Its connectors belong to its hardware, and no hook does the zoning.
+    BurnedInConnectors,
+    /// Its BMC contradicts facts that were declared.
+    ContradictingFacts,
+    /// Its BMC does not answer.
+    Silent,
+    /// Its BMC does not answer in a disaster: nothing else here may vouch that it is off.
+    SilentInDisaster,
+    /// Another machine answers at its BMC's address.
+    WrongMachine,
+    /// Its BMC does not say which machine it speaks for.
+    Unidentified,
+    /// Its BMC does not allow ForceOff: it cannot be fenced.
+    CannotBeFenced,
+    /// Neither On nor Off.
+    PowerInTransition,
+    /// Its BMC answers but does not say whether the machine is on.
+    PowerUnknown,
+    /// No spare matches.
+    NoSpare,
+    /// Spares match, but all are taken or must stay behind.
+    SparesExhausted,
+    /// The destination named for it cannot serve.
+    DestinationUnfit,
+    /// The destination named for it does not match.
+    DestinationNotIdentical,
+    /// The destination named for it is another's destination already.
+    DestinationTaken,
+}
+
+/// Why a node is no spare at all, whatever the source. Wire names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpareCode {
+    /// It is one of the sources.
+    IsSource,
+    /// The command line leaves it out.
+    Excluded,
+    Reserved,
+    Maintenance,
+    InDebt,
+    HasInstance,
+    HasVolumes,
+    ContradictingFacts,
+    Silent,
+    WrongMachine,
+    /// It is on: somebody uses it.
+    PowerOn,
+    PowerInTransition,
+    PowerUnknown,
+    /// Its BMC allows neither On nor ForceOn.
+    CannotPowerOn,
+    /// None of the provision states that its pool takes.
+    ProvisionState,
+}
+
+/// One thing in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Obstacle<C> {
+    pub code: C,
+    /// Names the node, the value and what to do.
+    pub text: String,
+}
+
+fn obstacle<C>(code: C, text: String) -> Option<Obstacle<C>> {
+    Some(Obstacle { code, text })
+}
+
+/// Which node has which volumes and connectors, worked out once for a whole fleet.
+pub struct Holdings<'a> {
+    targets: BTreeMap<NodeId, Vec<&'a VolumeTarget>>,
+    connectors: BTreeMap<NodeId, Vec<&'a VolumeConnector>>,
+    volumes: BTreeMap<VolumeIdentity, Vec<&'a VolumeTarget>>,
+}
+
+impl<'a> Holdings<'a> {
+    pub fn of(fleet: &'a Fleet) -> Holdings<'a> {
+        let mut holdings = Holdings { targets: BTreeMap::new(), connectors: BTreeMap::new(), volumes: BTreeMap::new() };
+        for target in fleet.targets.values() {
+            holdings.targets.entry(target.node).or_default().push(target);
+            for identity in target.identities() {
+                holdings.volumes.entry(identity).or_default().push(target);
+            }
+        }
+        holdings.targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
+        for connector in fleet.connectors.values() {
+            holdings.connectors.entry(connector.node).or_default().push(connector);
+        }
+        holdings
+    }
+
+    pub fn targets(&self, node: NodeId) -> &[&'a VolumeTarget] {
+        self.targets.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn connectors(&self, node: NodeId) -> &[&'a VolumeConnector] {
+        self.connectors.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    /// As [`Fleet::second_attachments`], without looking through all targets again.
+    fn elsewhere(&self, target: &VolumeTarget) -> Option<&'a VolumeTarget> {
+        if target.shareable {
+            return None;
+        }
+        let same = target.identities();
+        same.iter().filter_map(|i| self.volumes.get(i)).flatten().find(|t| t.node != target.node).copied()
+    }
+}
+
+/// Everything that keeps a node from being switched over; the first is the reason that is told.
+pub fn source_obstacles(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<Obstacle<LeftOutCode>> {
+    use LeftOutCode as C;
+    let name = &node.name;
+    let records = [
+        node.reservation.as_ref().and_then(|holder| {
+            obstacle(C::Reserved, format!("`{name}` is reserved by {holder}; wait for that run, or `coldswap inventory release {name}`"))
+        }),
+        node.maintenance
+            .as_ref()
+            .and_then(|m| obstacle(C::Maintenance, format!("`{name}` is in maintenance: {}; end the maintenance first", m.reason))),
+        node.debt.as_ref().and_then(|debt| {
+            obstacle(C::InDebt, format!("`{name}` still owes an earlier switchover: {debt}; `coldswap resume` settles it"))
+        }),
+        boot_obstacle(holdings, node),
+        attachment_obstacle(fleet, holdings, node),
+        connector_obstacle(runbook, holdings, node),
+        contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
+        cannot_fence(node),
+    ];
+    records.into_iter().chain([live_obstacle(runbook, fleet, node)]).flatten().collect()
+}
+
+fn boot_obstacle(holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCode>> {
+    use LeftOutCode as C;
+    let (name, targets) = (&node.name, holdings.targets(node.id));
+    if targets.is_empty() {
+        return obstacle(C::NoVolumes, format!("`{name}` has no volume targets: there is nothing to move"));
+    }
+    let Some(boot) = targets.iter().find(|t| t.boot_index == 0) else {
+        let text = format!("`{name}` is not volume-booted: none of its {} volume targets has boot_index 0", targets.len());
+        return obstacle(C::NotVolumeBooted, text);
+    };
+    let capability = match boot.volume_type {
+        VolumeType::Iscsi => "iscsi_boot",
+        VolumeType::FibreChannel | VolumeType::Fcoe => "fibre_channel_boot",
+        VolumeType::Nfs | VolumeType::NvmeTcp => return None,
+    };
+    let denied = node.capabilities.get(capability).is_some_and(|v| matches!(v.trim().to_lowercase().as_str(), "false" | "no" | "0"));
+    denied.then_some(())?;
+    let text = format!("`{name}` is not volume-booted: its capability `{capability}` is false, but `{}` has boot_index 0", boot.volume_id);
+    obstacle(C::NotVolumeBooted, text)
+}
+
+fn attachment_obstacle(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCode>> {
+    let (target, other) = holdings.targets(node.id).iter().find_map(|t| holdings.elsewhere(t).map(|other| (t, other)))?;
+    let other_name = fleet.nodes.get(&other.node).map_or_else(|| other.node.to_string(), |n| n.name.clone());
+    let text = format!(
+        "volume `{}` of `{}` is attached to `{other_name}` as well (there: `{}`); detach it there, or mark it `shareable`",
+        target.volume_id, node.name, other.volume_id
+    );
+    obstacle(LeftOutCode::SecondAttachment, text)
+}
+
+fn connector_obstacle(runbook: &Runbook, holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCode>> {
+    if runbook.hooks.iter().any(|h| h.zones) {
+        return None;
+    }
+    let burned = holdings.connectors(node.id).iter().find(|c| c.burned_in)?;
+    let text = format!(
+        "connector `{}` of `{}` is burned into its hardware and cannot move; add a hook that zones with `destination.connectors`, or mark it `burned_in: false` if it is virtual",
+        burned.connector_id, node.name
+    );
+    obstacle(LeftOutCode::BurnedInConnectors, text)
+}
+
+fn contradiction(node: &Node) -> Option<String> {
+    let (fact, declared, live) = node.contradictions().into_iter().next()?;
+    Some(format!("`{}` is declared with `{fact}` {declared}, its BMC says {live}; correct whichever is wrong", node.name))
+}
+
+fn cannot_fence(node: &Node) -> Option<Obstacle<LeftOutCode>> {
+    let allowed = node.abilities.reset_types.as_ref()?;
+    if allowed.contains(&ResetType::ForceOff) {
+        return None;
+    }
+    let listed: Vec<&str> = allowed.iter().map(|r| r.as_str()).collect();
+    let text = format!("the BMC of `{}` does not allow ForceOff (it allows {}): it cannot be fenced", node.name, listed.join(", "));
+    obstacle(LeftOutCode::CannotBeFenced, text)
+}
+
+fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstacle<LeftOutCode>> {
+    use LeftOutCode as C;
+    let name = &node.name;
+    match fleet.live.get(&node.id)? {
+        Live::Silent(fault) if runbook.mode == Mode::Disaster => {
+            let text = format!("the BMC of `{name}` is silent ({fault}), and only it can vouch that the node is off; make it answer");
+            obstacle(C::SilentInDisaster, text)
+        }
+        Live::Silent(fault) => obstacle(C::Silent, format!("the BMC of `{name}` is silent ({fault}); make it answer, then plan again")),
+        Live::Answered { reading, .. } => {
+            if let Some(text) = wrong_machine(node, &reading.identity) {
+                return obstacle(C::WrongMachine, text);
+            }
+            if reading.identity.is_empty() {
+                let text =
+                    format!("the BMC of `{name}` names neither a system UUID nor a serial number: its word proves nothing of this machine");
+                return obstacle(C::Unidentified, text);
+            }
+            match reading.power {
+                PowerState::On | PowerState::Off => None,
+                PowerState::Unknown => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),
+                moving => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}; wait until it reads On or Off")),
+            }
+        }
+    }
+}
+
+fn wrong_machine(node: &Node, seen: &Identity) -> Option<String> {
+    let differs = node.identity.recognises(seen) == Some(false);
+    let text = |id: &Identity| match (&id.system_uuid, &id.serial_number) {
+        (Some(uuid), Some(serial)) => format!("{uuid}, serial {serial}"),
+        (Some(uuid), None) => uuid.clone(),
+        (None, Some(serial)) => format!("serial {serial}"),
+        (None, None) => "nothing".to_owned(),
+    };
+    differs.then(|| {
+        let (seen, want) = (text(seen), text(&node.identity));
+        format!(
+            "another machine answers at {} for `{}`: it says {seen}, the inventory {want}; correct one of them",
+            node.bmc.address, node.name
+        )
+    })
+}
+
+/// Everything that keeps a node from being a spare, whatever the source and the pool.
+pub fn spare_obstacles(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<Obstacle<SpareCode>> {
+    use SpareCode as C;
+    let name = &node.name;
+    let volumes = holdings.targets(node.id).len();
+    let starts = node.abilities.reset_types.as_ref().is_none_or(|allowed| allowed.iter().any(|r| r.starts()));
+    let all = [
+        node.reservation.as_ref().and_then(|h| obstacle(C::Reserved, format!("`{name}` is reserved by {h}"))),
+        node.maintenance.as_ref().and_then(|m| obstacle(C::Maintenance, format!("`{name}` is in maintenance: {}", m.reason))),
+        node.debt.as_ref().and_then(|d| obstacle(C::InDebt, format!("`{name}` still owes an earlier switchover: {d}"))),
+        node.instance.as_ref().and_then(|i| {
+            let what = i.name.clone().unwrap_or_else(|| i.uuid.to_string());
+            obstacle(C::HasInstance, format!("`{name}` carries instance `{what}`"))
+        }),
+        (volumes > 0).then(|| Obstacle { code: C::HasVolumes, text: format!("`{name}` has {volumes} volume targets of its own") }),
+        contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
+        (!starts).then(|| Obstacle { code: C::CannotPowerOn, text: format!("the BMC of `{name}` allows neither On nor ForceOn") }),
+        spare_live(fleet, node),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
+    use SpareCode as C;
+    let name = &node.name;
+    match fleet.live.get(&node.id)? {
+        Live::Silent(fault) => obstacle(C::Silent, format!("the BMC of `{name}` is silent ({fault})")),
+        Live::Answered { reading, .. } => match (wrong_machine(node, &reading.identity), reading.power) {
+            (Some(text), _) => obstacle(C::WrongMachine, text),
+            (None, PowerState::Off) => None,
+            (None, PowerState::On) => obstacle(C::PowerOn, format!("`{name}` is On: somebody uses it, or it must be switched off first")),
+            (None, PowerState::Unknown) => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),
+            (None, moving) => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}")),
+        },
+    }
+}

@@ -1,0 +1,107 @@
+//! The plan as a person reads it: what changes, from what to what.
+
+use super::{Plan, Switchover};
+use crate::step::Step;
+use std::fmt::Write;
+
+/// One line of a switchover's diff.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct DiffLine {
+    /// `~` changes, `=` is already so.
+    pub mark: char,
+    pub number: u32,
+    pub kind: &'static str,
+    pub subject: String,
+    pub before: String,
+    pub after: String,
+    pub remark: String,
+}
+
+/// The lines of one switchover.
+pub fn diff(switchover: &Switchover) -> Vec<DiffLine> {
+    let lines = switchover.steps.iter().zip(1u32..).map(|(step, number)| {
+        let (before, after) = step.change_text();
+        let already = switchover.already_so.contains(&number);
+        let after = match step {
+            Step::SetMaintenance(_) => after,
+            _ if already => format!("already {after}"),
+            _ => after,
+        };
+        DiffLine {
+            mark: if already { '=' } else { '~' },
+            number,
+            kind: kind(step),
+            subject: step.subject(),
+            before: if already { String::new() } else { before },
+            after,
+            remark: step.remark(),
+        }
+    });
+    lines.collect()
+}
+
+fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::Reserve(_) => "reserve",
+        Step::RunHook(_) => "hook",
+        Step::SetMaintenance(_) | Step::LeaveMaintenance(_) => "maintenance",
+        Step::PowerOff(_) | Step::PowerOn(_) | Step::PowerBack(_) => "power",
+        Step::Fence(_) => "fence",
+        Step::ClearSourceBoot(_) | Step::ConfigureBoot(_) => "boot",
+        Step::MoveConnector(_) => "connector",
+        Step::MoveTarget(_) => "target",
+        Step::MoveInstance(_) => "instance",
+        Step::AwaitBoot(_) => "await boot",
+        Step::Release(_) => "release",
+    }
+}
+
+/// The whole plan as text.
+pub fn render(plan: &Plan) -> String {
+    let mut out = String::new();
+    for switchover in &plan.switchovers {
+        render_switchover(&mut out, switchover);
+        out.push('\n');
+    }
+    for left in &plan.left_out {
+        let _ = writeln!(out, "left out: {:<8} {}", left.name, left.why);
+    }
+    out.push_str(&summary(plan));
+    out.push('\n');
+    out
+}
+
+fn render_switchover(out: &mut String, s: &Switchover) {
+    let from = s.pool.as_ref().map_or("named destination".to_owned(), |p| format!("pool {p}"));
+    let preferred = if s.preferred.is_empty() { String::new() } else { format!("; preferred: {}", s.preferred.join(", ")) };
+    let _ = writeln!(out, "switchover {}   {} -> {}   {from}; {} facts identical{preferred}", s.id, s.source.name, s.destination.name, s.identical);
+    let lines = diff(s);
+    let kind_width = lines.iter().map(|l| l.kind.len()).max().unwrap_or(0);
+    let subject_width = lines.iter().map(|l| l.subject.chars().count()).max().unwrap_or(0).min(32);
+    for line in &lines {
+        let change = match (line.before.is_empty(), line.after.is_empty()) {
+            (true, _) => line.after.clone(),
+            (false, _) => format!("{} -> {}", line.before, line.after),
+        };
+        let text = format!("  {} {:>2} {:<kind_width$}  {:<subject_width$}  {change:<28}  {}", line.mark, line.number, line.kind, line.subject, line.remark);
+        let _ = writeln!(out, "{}", text.trim_end());
+    }
+    for warning in &s.warnings {
+        let _ = writeln!(out, "  warning: {warning}");
+    }
+}
+
+/// One line: how much changes.
+pub fn summary(plan: &Plan) -> String {
+    let steps: usize = plan.switchovers.iter().map(|s| s.steps.len()).sum();
+    let already: usize = plan.switchovers.iter().map(|s| s.already_so.len()).sum();
+    let count = plan.switchovers.len();
+    let mut text = format!("{count} switchover{}, {} changes, {already} already so", if count == 1 { "" } else { "s" }, steps - already);
+    if !plan.left_out.is_empty() {
+        let _ = write!(text, ", {} left out", plan.left_out.len());
+    }
+    for pool in plan.pools.iter().filter(|p| p.keep > 0) {
+        let _ = write!(text, "; pool {} keeps {} of {}", pool.name, pool.keep, pool.candidates);
+    }
+    text
+}

@@ -1,0 +1,195 @@
+//! Runs the engine against a world, kills it where it is told to, and takes it up again from what was durable.
+
+use super::{Faults, World};
+use crate::engine::{Engine, Entry, EventLog, Input, LogError, Order};
+use crate::model::*;
+use crate::plan::Plan;
+use crate::step::{Command, Observation, Query};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What of the n-th durable point survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survives {
+    /// The events are durable and no order left.
+    Events,
+    /// The events are durable and the orders left.
+    EventsAndOrders,
+    /// Half of the events, and no order.
+    HalfTheEvents,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrashAt {
+    /// From 1; counted over all lives.
+    pub point: u64,
+    pub survives: Survives,
+}
+
+/// Deliberate faults of the harness itself, for the tests of the tests: each stands for a bug that the engine must not
+/// have, made outside of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bugs {
+    /// A power command that was acknowledged is taken for done.
+    pub acknowledgement_believed: bool,
+    /// The looks before a move do not see the source's power.
+    pub no_fence: bool,
+    /// Orders leave before their events are durable: a crash forgets the events and not the orders.
+    pub orders_before_events: bool,
+}
+
+struct Log<'a> {
+    entries: &'a mut Vec<Entry>,
+    marks: Vec<(NodeId, PowerMark)>,
+    half: bool,
+    forgets: bool,
+}
+
+impl EventLog for Log<'_> {
+    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
+        if self.forgets {
+            return Ok(());
+        }
+        let keep = if self.half { entries.len() / 2 } else { entries.len() };
+        self.entries.extend_from_slice(&entries[..keep]);
+        if self.half {
+            return Err(LogError("the power went".into()));
+        }
+        self.marks.extend_from_slice(marks);
+        Ok(())
+    }
+}
+
+pub struct Run {
+    pub world: World,
+    pub journal: Vec<Entry>,
+    /// Durable points over all lives.
+    pub points: u64,
+    /// It did not come to an end.
+    pub stuck: bool,
+}
+
+/// Lies that the engine is told when a bug is planted.
+#[derive(Default)]
+struct Beliefs {
+    power: BTreeMap<NodeId, PowerState>,
+    sources: BTreeSet<NodeId>,
+    asked: BTreeMap<usize, (Vec<Query>, Option<Command>)>,
+}
+
+impl Beliefs {
+    fn note(&mut self, order: &Order) {
+        match order {
+            Order::Look(ticket, queries) => self.asked.insert(ticket.index(), (queries.clone(), None)),
+            Order::Act(ticket, command) => self.asked.insert(ticket.index(), (Vec::new(), Some(command.clone()))),
+        };
+    }
+
+    fn distort(&mut self, bugs: Bugs, input: &mut Input) {
+        match input {
+            Input::Told(ticket, Ok(_)) if bugs.acknowledgement_believed => {
+                if let Some((_, Some(Command::Reset { node, reset }))) = self.asked.get(&ticket.index()) {
+                    self.power.insert(*node, if reset.starts() { PowerState::On } else { PowerState::Off });
+                }
+            }
+            Input::Seen(ticket, seen) => {
+                let Some((queries, _)) = self.asked.get(&ticket.index()) else { return };
+                let guard = queries.iter().filter(|q| matches!(q, Query::System(_))).count() > 1;
+                for (query, seen) in queries.iter().zip(seen) {
+                    if let (Query::System(node), Observation::System(reading)) = (query, seen) {
+                        if let Some(believed) = self.power.get(node) {
+                            reading.power = *believed;
+                        }
+                        if bugs.no_fence && guard && self.sources.contains(node) {
+                            reading.power = PowerState::Off;
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How many turns a life may take before it is called stuck: far more than any that ended took.
+const TURNS_MAX: u32 = 400_000;
+
+/// One run of the plan, through as many lives as there are crashes.
+pub fn run(plan: &Arc<Plan>, fleet: &Fleet, seed: u64, faults: Faults, crashes: &[CrashAt], bugs: Bugs) -> Run {
+    let mut run = Run { world: World::new(fleet.clone(), seed, faults), journal: Vec::new(), points: 0, stuck: false };
+    let mut crashes = crashes.iter().copied().peekable();
+    let sources = plan.switchovers.iter().map(|s| s.source.node).collect();
+    let mut beliefs = Beliefs { sources, ..Beliefs::default() };
+    for _life in 0..64 {
+        match live(&mut run, plan, &mut crashes, bugs, &mut beliefs) {
+            Life::Died => {
+                run.world.crash();
+                beliefs.power.clear();
+            }
+            Life::Done => {
+                while run.world.settle() {}
+                return run;
+            }
+            Life::Stuck => break,
+        }
+    }
+    run.stuck = true;
+    run
+}
+
+enum Life {
+    Died,
+    Done,
+    Stuck,
+}
+
+fn live(
+    run: &mut Run,
+    plan: &Arc<Plan>,
+    crashes: &mut std::iter::Peekable<impl Iterator<Item = CrashAt>>,
+    bugs: Bugs,
+    beliefs: &mut Beliefs,
+) -> Life {
+    let mut engine = match Engine::resume(plan.clone(), "r-1".into(), run.world.now, &run.journal) {
+        Ok(engine) => engine,
+        Err(bad) => {
+            run.world.violations.push(format!("the journal does not replay: {bad}"));
+            return Life::Done;
+        }
+    };
+    for _ in 0..TURNS_MAX {
+        let ready = engine.ready(run.world.now);
+        let (done, wake) = (ready.done(), ready.wake_at());
+        let mut dies = None;
+        if !ready.entries().is_empty() {
+            run.points += 1;
+            dies = crashes.next_if(|c| c.point == run.points).map(|c| c.survives);
+        }
+        let forgets = dies.is_some() && bugs.orders_before_events;
+        let mut log = Log { entries: &mut run.journal, marks: Vec::new(), half: dies == Some(Survives::HalfTheEvents) && !forgets, forgets };
+        let orders = ready.store(&mut log);
+        for (node, mark) in log.marks {
+            if let Some(node) = run.world.fleet.nodes.get_mut(&node) {
+                node.power_mark = Some(mark);
+            }
+        }
+        let Ok(orders) = orders else { return Life::Died };
+        if dies != Some(Survives::Events) || forgets {
+            for order in orders {
+                beliefs.note(&order);
+                run.world.carry(order);
+            }
+        }
+        if dies.is_some() {
+            return Life::Died;
+        }
+        if done {
+            return Life::Done;
+        }
+        if let Some(mut input) = run.world.step(wake) {
+            beliefs.distort(bugs, &mut input);
+            engine.accept(run.world.now, input);
+        }
+    }
+    Life::Stuck
+}

@@ -1,0 +1,271 @@
+//! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
+
+use super::Rng;
+use crate::engine::{Input, Order, Ticket};
+use crate::model::*;
+use crate::step::{Command, Observation, Query, meaning};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Chances in percent, spans in milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// A command is lost before it reaches anything.
+    pub lost_before: u64,
+    /// It took effect and its answer is lost.
+    pub lost_after: u64,
+    pub refused: u64,
+    /// A look is not answered.
+    pub blind: u64,
+    /// A power command or boot configuration is accepted and nothing happens.
+    pub ignored: u64,
+    /// The operating system takes no notice of a soft off.
+    pub soft_ignored: u64,
+    /// A power command takes up to so long.
+    pub slow_power_ms: u64,
+    pub hook_fails: u64,
+    /// Somebody presses the source's button, per power-off that has landed.
+    pub button: u64,
+}
+
+enum Happening {
+    Answer(Ticket, Vec<Query>),
+    Do(Ticket, Command),
+    Reply(Input),
+    Land(NodeId, ResetType),
+    Button(NodeId),
+}
+
+type Volume = (String, u32);
+
+pub struct World {
+    pub fleet: Fleet,
+    pub now: Time,
+    pub rng: Rng,
+    pub faults: Faults,
+    queue: BTreeMap<(Time, u64), Happening>,
+    seq: u64,
+    open: BTreeMap<Volume, BTreeSet<NodeId>>,
+    sources: BTreeSet<NodeId>,
+    /// Identities do not change in a run, so who shares a volume with whom is worked out once.
+    same_volume: BTreeMap<TargetId, Vec<TargetId>>,
+    /// How often each hook ran, by name and switchover.
+    pub hooks: BTreeMap<(String, SwitchoverId), u32>,
+    pub violations: Vec<String>,
+    pub buttons_pressed: u32,
+}
+
+impl World {
+    /// Machines that are On have open what their boot configuration names.
+    pub fn new(fleet: Fleet, seed: u64, faults: Faults) -> World {
+        let mut world = World {
+            now: fleet.captured_at,
+            rng: Rng(seed),
+            faults,
+            queue: BTreeMap::new(),
+            seq: 0,
+            open: BTreeMap::new(),
+            sources: fleet.targets.values().map(|t| t.node).collect(),
+            same_volume: fleet.targets.values().map(|t| (t.id, fleet.second_attachments(t).iter().map(|o| o.id).collect())).collect(),
+            hooks: BTreeMap::new(),
+            violations: Vec::new(),
+            buttons_pressed: 0,
+            fleet,
+        };
+        let on: Vec<NodeId> = world.fleet.nodes.keys().copied().filter(|n| world.fleet.power(*n) == PowerState::On).collect();
+        for node in on {
+            world.opens(node);
+        }
+        world
+    }
+
+    fn at(&mut self, delay_ms: u64, happening: Happening) {
+        self.seq += 1;
+        self.queue.insert((self.now + Span(delay_ms), self.seq), happening);
+    }
+
+    pub fn carry(&mut self, order: Order) {
+        let delay = 5 + self.rng.below(50);
+        match order {
+            Order::Look(ticket, queries) => self.at(delay, Happening::Answer(ticket, queries)),
+            Order::Act(ticket, command) => self.at(delay, Happening::Do(ticket, command)),
+        }
+    }
+
+    /// Go on to the next happening that is not later than `wake`; hand back what the engine should hear, if anything.
+    pub fn step(&mut self, wake: Option<Time>) -> Option<Input> {
+        loop {
+            let next = self.queue.first_key_value().map(|(key, _)| *key);
+            match (next, wake) {
+                (Some((at, _)), Some(wake)) if wake <= at => {
+                    self.now = self.now.max(wake);
+                    return None;
+                }
+                (None, Some(wake)) => {
+                    self.now = self.now.max(wake);
+                    return None;
+                }
+                (None, None) => return None,
+                (Some(key), _) => {
+                    self.now = self.now.max(key.0);
+                    if let Some(input) = self.queue.remove(&key).and_then(|h| self.happen(h)) {
+                        return Some(input);
+                    }
+                }
+            }
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Option<Input> {
+        match happening {
+            Happening::Reply(input) => return Some(input),
+            Happening::Answer(ticket, queries) => {
+                let seen = queries.iter().map(|q| self.answer(q)).collect();
+                let delay = 1 + self.rng.below(20);
+                self.at(delay, Happening::Reply(Input::Seen(ticket, seen)));
+            }
+            Happening::Do(ticket, command) => {
+                let result = self.perform(&command);
+                let delay = 1 + self.rng.below(20);
+                self.at(delay, Happening::Reply(Input::Told(ticket, result)));
+            }
+            Happening::Land(node, reset) => self.land(node, reset),
+            Happening::Button(node) => {
+                self.buttons_pressed += 1;
+                self.power(node, PowerState::On);
+            }
+        }
+        None
+    }
+
+    fn answer(&mut self, query: &Query) -> Observation {
+        let device = matches!(query, Query::System(_) | Query::Boot(_));
+        if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
+            return Observation::Unreadable(Fault::transient("no answer"));
+        }
+        self.fleet.captured_at = self.now;
+        match query {
+            Query::SameVolume(id) => {
+                let at = |t: &TargetId| self.fleet.targets[t].node;
+                let own = self.fleet.targets[id].node;
+                Observation::AlsoAt(self.same_volume[id].iter().map(at).filter(|n| *n != own).collect())
+            }
+            _ => meaning::answer(&self.fleet, query),
+        }
+    }
+
+    fn perform(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        if self.rng.percent(self.faults.lost_before) {
+            return Err(if self.rng.percent(50) { Fault::transient("connection refused") } else { Fault::unknown("time-out") });
+        }
+        let hook = matches!(command, Command::Hook(_));
+        if !hook && self.rng.percent(self.faults.refused) {
+            return Err(Fault::refused("the device says no"));
+        }
+        let result = self.effect(command)?;
+        if self.rng.percent(self.faults.lost_after) {
+            return Err(Fault::unknown("the answer is lost"));
+        }
+        Ok(result)
+    }
+
+    fn effect(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        match command {
+            Command::Reset { node, reset } => {
+                let deaf = *reset == ResetType::GracefulShutdown && self.rng.percent(self.faults.soft_ignored);
+                if deaf || self.rng.percent(self.faults.ignored) {
+                    return Ok(None);
+                }
+                let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
+                if delay == 0 { self.land(*node, *reset) } else { self.at(delay, Happening::Land(*node, *reset)) }
+            }
+            Command::SetBoot { .. } if self.rng.percent(self.faults.ignored) => {}
+            Command::SetBoot { .. } => meaning::obey(&mut self.fleet, command)?,
+            Command::Change(change) => {
+                self.check_move(change);
+                meaning::obey(&mut self.fleet, command)?;
+            }
+            Command::Hook(call) => {
+                *self.hooks.entry((call.hook.name.clone(), call.context.switchover)).or_insert(0) += 1;
+                let succeeded = !self.rng.percent(self.faults.hook_fails);
+                let how = if succeeded { "exit 0" } else { "exit 1" };
+                return Ok(Some(HookResult { succeeded, how: how.into(), output: String::new(), took: Span(1) }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A volume must not change hands while somebody has it open.
+    fn check_move(&mut self, change: &Change) {
+        if let Change::MoveTarget { target, to, .. } = change
+            && let Some(target) = self.fleet.targets.get(target)
+            && target.node != *to
+            && let Some(boot) = target.iscsi_boot("")
+            && let Some(who) = self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to))
+        {
+            self.violations.push(format!("S1: `{}` moved to {to} while {who} has it open", target.volume_id));
+        }
+    }
+
+    fn land(&mut self, node: NodeId, reset: ResetType) {
+        self.power(node, if reset.starts() { PowerState::On } else { PowerState::Off });
+        if !reset.starts() && self.sources.contains(&node) && self.rng.percent(self.faults.button) {
+            let delay = self.rng.below(3_000);
+            self.at(delay, Happening::Button(node));
+        }
+    }
+
+    fn power(&mut self, node: NodeId, state: PowerState) {
+        let Some(Live::Answered { reading, .. }) = self.fleet.live.get_mut(&node) else { return };
+        let was = std::mem::replace(&mut reading.power, state);
+        reading.boot_progress = (state == PowerState::On).then_some(BootProgress::OsRunning);
+        if state == PowerState::Off {
+            for machines in self.open.values_mut() {
+                machines.remove(&node);
+            }
+        } else if was != PowerState::On {
+            self.opens(node);
+        }
+    }
+
+    /// What its own firmware names, and nothing else.
+    fn opens(&mut self, node: NodeId) {
+        let Some(Live::Answered { boot, .. }) = self.fleet.live.get(&node) else { return };
+        let Some(iscsi) = boot.iscsi.as_ref().filter(|i| !i.is_clear()) else { return };
+        let machines = self.open.entry((iscsi.target.clone(), iscsi.lun)).or_default();
+        machines.insert(node);
+        if machines.len() > 1 {
+            self.violations.push(format!("S1: {} lun {} is open on {machines:?}", iscsi.target, iscsi.lun));
+        }
+    }
+
+    pub fn has_open(&self, node: NodeId) -> bool {
+        self.open.values().any(|m| m.contains(&node))
+    }
+
+    /// Let one outstanding effect happen after the executor is finished; false when nothing is outstanding.
+    pub fn settle(&mut self) -> bool {
+        let Some((key, happening)) = self.queue.pop_first() else { return false };
+        self.now = self.now.max(key.0);
+        if !matches!(happening, Happening::Reply(_) | Happening::Answer(..)) {
+            self.happen(happening);
+        }
+        true
+    }
+
+    /// The executor dies: answers are lost, requests on the wire arrive or do not.
+    pub fn crash(&mut self) {
+        for (key, happening) in std::mem::take(&mut self.queue) {
+            match happening {
+                Happening::Reply(_) | Happening::Answer(..) => {}
+                Happening::Land(..) | Happening::Button(_) => {
+                    self.queue.insert(key, happening);
+                }
+                Happening::Do(_, command) => {
+                    if self.rng.percent(50) {
+                        let _ = self.perform(&command);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What a step may ask of the world, what may come back, and what it may tell the world to do.
+
+use crate::model::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A question that changes nothing, however often it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// The inventory's record of a node.
+    Node(NodeId),
+    /// One look at the BMC: power, who answers, boot progress.
+    System(NodeId),
+    /// The boot configuration that the BMC holds.
+    Boot(NodeId),
+    /// Where a connector is recorded.
+    Connector(ConnectorId),
+    /// Where a target is recorded.
+    Target(TargetId),
+    /// Other records of the same volume.
+    SameVolume(TargetId),
+    /// Run the check of a hook.
+    Check(Box<HookCall>),
+}
+
+/// What was seen. Every query gets one, in the order in which they were asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// The record, and how long a power command of any run may still take to land on the node.
+    Node(Box<Node>, Option<Span>),
+    System(SystemReading),
+    Boot(BootSettings),
+    /// The node at which the connector or target is recorded.
+    At(NodeId),
+    /// Nodes with the same volume.
+    AlsoAt(Vec<NodeId>),
+    Check(HookResult),
+    /// It could not be seen. Never the same as "no".
+    Unreadable(Fault),
+}
+
+/// One thing to do. Repeating it must be harmless, hooks with `rerun: never` excepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Change(Change),
+    Reset { node: NodeId, reset: ResetType },
+    SetBoot { node: NodeId, settings: BootSettings },
+    Hook(Box<HookCall>),
+}
+
+/// A hook's action with what is known when it is started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookCall {
+    pub hook: Hook,
+    pub action: HookAction,
+    pub context: HookContext,
+}
+
+/// Is it so, may I act, must I wait, or must I stop?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Satisfied,
+    Act,
+    Wait(Reason),
+    Refuse(Reason),
+}
+
+/// How a step is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    Nothing,
+    Steps(Vec<super::Step>),
+    /// From here nothing goes back by itself.
+    Never,
+}
+
+/// A machine as a step names it: enough to ask its BMC who it is and to tell a person which one is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    pub node: NodeId,
+    pub name: String,
+    /// What its BMC must say of itself.
+    pub identity: Identity,
+}
+
+/// The two ends of a switchover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pair {
+    pub source: Machine,
+    pub destination: Machine,
+}
+
+/// What a step must know of the run that carries it out.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub holder: Holder,
+    /// A command of this step may already be on its way: its intent is in the journal.
+    pub begun: bool,
+    /// From 0.
+    pub attempt: u32,
+    /// Position in the switchover, from 1, for hooks.
+    pub number: u32,
+}
+
+/// How long to wait for what, how often to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a command may take to come true before it is sent again.
+    pub settle: Span,
+    /// How long to put up with a look that says "wait".
+    pub wait: Span,
+    pub attempts_max: u32,
+    /// Keep trying until this much time has gone since the first attempt, whatever `attempts_max` says.
+    pub until: Option<Span>,
+    /// This many looks in a row must be satisfied, so far apart.
+    pub reads: u32,
+    pub apart: Span,
+}
+
+/// An inventory answers at once or not at all.
+const RECORD_SETTLE: Span = Span::secs(10);
+/// A BMC that restarts answers 404 or nothing for some minutes (infra-controller #2886): unknown, not "no".
+const SILENCE: Span = Span::mins(5);
+/// On is refused for a while just after Off (iDRAC 10, PRIMEQUEST 4400E), connections drop, services answer 503: with
+/// doubling pauses from one second, six attempts span about half a minute on top of their settling.
+const ATTEMPTS: u32 = 6;
+
+impl Patience {
+    pub const RECORD: Patience =
+        Patience { settle: RECORD_SETTLE, wait: SILENCE, attempts_max: ATTEMPTS, until: None, reads: 1, apart: Span::ZERO };
+
+    /// For a command to a BMC that shows within `settle`.
+    pub const fn device(settle: Span) -> Patience {
+        Patience { settle, wait: SILENCE, attempts_max: ATTEMPTS, until: None, reads: 1, apart: Span::ZERO }
+    }
+}

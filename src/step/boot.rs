@@ -1,0 +1,125 @@
+//! What the two machines' firmware opens: taken off the source first, set on the destination last.
+
+use super::guard::both_off;
+use super::reserve::unreadable;
+use super::*;
+
+/// The source's firmware opens nothing any more, whoever switches it on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClearSourceBoot {
+    pub pair: Pair,
+    pub settings: BootSettings,
+    /// What it was, for the way back.
+    pub was: BootSettings,
+    pub landing: Span,
+}
+
+impl ClearSourceBoot {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        looks(&self.pair, self.pair.source.node)
+    }
+
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        judge(&self.pair, &self.settings, seen)
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::SetBoot { node: self.pair.source.node, settings: self.settings.clone() })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Steps(vec![Step::ConfigureBoot(ConfigureBoot {
+            pair: self.pair.clone(),
+            node: self.pair.source.node,
+            settings: self.was.clone(),
+            was: self.settings.clone(),
+            landing: self.landing,
+        })])
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::device(self.landing)
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.pair.source.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        (describe(&self.was), describe(&self.settings))
+    }
+
+    pub(super) fn remark(&self) -> String {
+        "it opens nothing, whoever starts it".into()
+    }
+}
+
+/// A machine's firmware opens what it should: the destination's on the way out, either end's on the way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigureBoot {
+    pub pair: Pair,
+    pub node: NodeId,
+    pub settings: BootSettings,
+    pub was: BootSettings,
+    pub landing: Span,
+}
+
+impl ConfigureBoot {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        looks(&self.pair, self.node)
+    }
+
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        judge(&self.pair, &self.settings, seen)
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::SetBoot { node: self.node, settings: self.settings.clone() })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Steps(vec![Step::ConfigureBoot(ConfigureBoot { settings: self.was.clone(), was: self.settings.clone(), ..self.clone() })])
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::device(self.landing)
+    }
+
+    pub(super) fn subject(&self) -> String {
+        record::name_of(&self.pair, self.node)
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        (describe(&self.was), describe(&self.settings))
+    }
+
+    pub(super) fn remark(&self) -> String {
+        String::new()
+    }
+}
+
+fn looks(pair: &Pair, node: NodeId) -> Vec<Query> {
+    vec![Query::System(pair.source.node), Query::System(pair.destination.node), Query::Boot(node)]
+}
+
+fn judge(pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
+    if let Err(verdict) = both_off(pair, &seen[0], &seen[1]) {
+        return verdict;
+    }
+    match &seen[2] {
+        Observation::Boot(boot) if boot.shows(settings) => Verdict::Satisfied,
+        Observation::Boot(_) => Verdict::Act,
+        Observation::Unreadable(fault) => unreadable("the boot configuration", fault),
+        other => unreachable!("a query for a boot configuration gives one, not {other:?}"),
+    }
+}
+
+fn describe(settings: &BootSettings) -> String {
+    let iscsi = settings.iscsi.as_ref().map(|i| if i.is_clear() { "opens nothing".to_owned() } else { format!("{} lun {}", i.target, i.lun) });
+    let over = settings.boot_override.as_ref().map(|o| match (o.target.as_deref(), o.enabled.as_deref()) {
+        (_, Some("Disabled")) | (None | Some("None"), _) => "no override".to_owned(),
+        (Some(target), enabled) => format!("override {target} {}", enabled.unwrap_or_default()),
+    });
+    let text: Vec<String> = iscsi.into_iter().chain(over).collect();
+    if text.is_empty() { "not managed".into() } else { text.join(", ") }
+}

@@ -1,0 +1,86 @@
+//! Rule S1 as one function: what the power of both ends allows.
+
+use super::{Machine, Observation, Pair, Verdict};
+use crate::model::*;
+
+/// What one look says of one machine's power, once it is certain who answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Off,
+    On,
+    Neither(Reason),
+    Wrong(Reason),
+}
+
+/// Read a look at `machine`. An Off from a machine that is not recognised proves nothing; an On is believed from
+/// anyone, because believing it only ever stops us.
+pub fn power_of(machine: &Machine, seen: &Observation) -> Seen {
+    let reading = match seen {
+        Observation::System(reading) => reading,
+        Observation::Unreadable(fault) => {
+            let text = format!("the BMC of `{}` cannot be read: {fault}", machine.name);
+            return Seen::Neither(Reason::new(ReasonCode::Silent, text));
+        }
+        other => unreachable!("a look at a system gives a reading, not {other:?}"),
+    };
+    match machine.identity.recognises(&reading.identity) {
+        Some(true) => {}
+        Some(false) => {
+            let text = format!(
+                "the BMC of `{}` speaks for another machine ({}); check its address and system in the inventory",
+                machine.name,
+                describe(&reading.identity)
+            );
+            return Seen::Wrong(Reason::new(ReasonCode::WrongMachine, text));
+        }
+        None if reading.power == PowerState::On => {}
+        None => {
+            let text = format!("the BMC of `{}` does not say which machine it speaks for, so its {} proves nothing", machine.name, reading.power);
+            return Seen::Neither(Reason::new(ReasonCode::Unidentified, text));
+        }
+    }
+    match reading.power {
+        PowerState::Off => Seen::Off,
+        PowerState::On => Seen::On,
+        other => {
+            let text = format!("`{}` reads {other}, which is neither On nor Off", machine.name);
+            Seen::Neither(Reason::new(ReasonCode::InTransition, text))
+        }
+    }
+}
+
+fn describe(identity: &Identity) -> String {
+    match (&identity.system_uuid, &identity.serial_number) {
+        (Some(uuid), _) => format!("system UUID {uuid}"),
+        (None, Some(serial)) => format!("serial number {serial}"),
+        (None, None) => "without identity".to_owned(),
+    }
+}
+
+/// Rule S1: `Ok` only when this very look saw source and destination Off. Asked before every ClearSourceBoot,
+/// MoveConnector, MoveTarget and ConfigureBoot, forward and back.
+pub fn both_off(pair: &Pair, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
+    source_off(&pair.source, source)?;
+    match power_of(&pair.destination, destination) {
+        Seen::Off => Ok(()),
+        Seen::On => {
+            let text = format!("`{}` is On, and nothing of this run started it; find out who did", pair.destination.name);
+            Err(Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text)))
+        }
+        Seen::Neither(why) => Err(Verdict::Wait(why)),
+        Seen::Wrong(why) => Err(Verdict::Refuse(why)),
+    }
+}
+
+/// The source's half of it.
+pub fn source_off(source: &Machine, seen: &Observation) -> Result<(), Verdict> {
+    match power_of(source, seen) {
+        Seen::Off => Ok(()),
+        Seen::On => {
+            let text = format!("`{}` is On and must be Off; a button, a watchdog or a restored feed may have started it", source.name);
+            Err(Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text)))
+        }
+        Seen::Neither(why) => Err(Verdict::Wait(why)),
+        Seen::Wrong(why) => Err(Verdict::Refuse(why)),
+    }
+}

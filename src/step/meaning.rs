@@ -1,0 +1,83 @@
+//! What a query and a command mean to a fleet, said once: the plan's diff, the audit and the simulation all use it, and
+//! every inventory is checked against it.
+
+use super::*;
+use crate::model::*;
+
+/// Answer from a snapshot, as the real world would if nothing were slow or broken.
+pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
+    let missing = |what: &str| Observation::Unreadable(Fault::refused(format!("{what} is not in the inventory")));
+    match query {
+        Query::Node(id) => match fleet.nodes.get(id) {
+            Some(node) => {
+                let left = node.power_mark.map(|m| m.lands_by.since(fleet.captured_at)).filter(|left| *left > Span::ZERO);
+                Observation::Node(Box::new(node.clone()), left)
+            }
+            None => missing("the node"),
+        },
+        Query::System(id) => match fleet.live.get(id) {
+            Some(Live::Answered { reading, .. }) => Observation::System(reading.clone()),
+            Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
+            None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
+        },
+        Query::Boot(id) => match fleet.live.get(id) {
+            Some(Live::Answered { boot, .. }) => Observation::Boot(boot.clone()),
+            Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
+            None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
+        },
+        Query::Connector(id) => fleet.connectors.get(id).map_or_else(|| missing("the connector"), |c| Observation::At(c.node)),
+        Query::Target(id) => fleet.targets.get(id).map_or_else(|| missing("the target"), |t| Observation::At(t.node)),
+        Query::SameVolume(id) => match fleet.targets.get(id) {
+            Some(target) => Observation::AlsoAt(fleet.second_attachments(target).iter().map(|t| t.node).collect()),
+            None => missing("the target"),
+        },
+        // A dry run runs no hook, so a check is never taken for done.
+        Query::Check(_) => {
+            Observation::Check(HookResult { succeeded: false, how: "not run".into(), output: String::new(), took: Span::ZERO })
+        }
+    }
+}
+
+/// Do at once what the command asks for.
+///
+/// # Errors
+/// `Refused` where a change's expectation does not hold, as an inventory would answer.
+pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
+    match command {
+        Command::Change(change) => fleet.apply(change),
+        Command::Reset { node, reset } => {
+            let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
+                return Err(Fault::transient("the BMC does not answer"));
+            };
+            reading.power = if reset.starts() { PowerState::On } else { PowerState::Off };
+            reading.boot_progress = reset.starts().then_some(BootProgress::OsRunning);
+            Ok(())
+        }
+        Command::SetBoot { node, settings } => {
+            let Some(Live::Answered { boot, .. }) = fleet.live.get_mut(node) else {
+                return Err(Fault::transient("the BMC does not answer"));
+            };
+            if let Some(iscsi) = &settings.iscsi {
+                boot.iscsi = Some(iscsi.clone());
+            }
+            if let Some(over) = &settings.boot_override {
+                boot.boot_override = Some(over.clone());
+            }
+            Ok(())
+        }
+        Command::Hook(_) => Ok(()),
+    }
+}
+
+/// A safety rule that this fleet breaks, if it breaks one: two machines that are On and open one volume, or a node that
+/// is On with a volume recorded at another node.
+pub fn broken(fleet: &Fleet) -> Option<String> {
+    for target in fleet.targets.values().filter(|t| !t.shareable) {
+        let others = fleet.second_attachments(target);
+        let on = |node: NodeId| fleet.power(node) == PowerState::On;
+        if let Some(other) = others.iter().find(|o| on(o.node) && on(target.node)) {
+            return Some(format!("`{}` is attached to two machines that are On: {} and {}", target.volume_id, target.node, other.node));
+        }
+    }
+    None
+}

@@ -1,0 +1,386 @@
+//! Power: off, the fence, on, the boot, and the way back.
+
+use super::guard::{both_off, source_off};
+use super::record::single;
+use super::reserve::unreadable;
+use super::*;
+use crate::model::*;
+
+/// The source is off, asked nicely first where the runbook says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerOff {
+    pub machine: Machine,
+    /// How long the operating system may take. None: it is not asked.
+    pub soft: Option<Span>,
+    /// None: `hard_off: never`.
+    pub hard: Option<ResetType>,
+    /// How long a hard off may take to show.
+    pub landing: Span,
+    /// What rollback owes: planned mode starts the source again, disaster mode leaves it off.
+    pub way_back: Option<Box<PowerBack>>,
+}
+
+impl PowerOff {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::System(self.machine.node)]
+    }
+
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        match power_of(&self.machine, &seen[0]) {
+            Seen::Off => Verdict::Satisfied,
+            Seen::On => Verdict::Act,
+            Seen::Wrong(why) => Verdict::Refuse(why),
+            Seen::Neither(why) => Verdict::Wait(why),
+        }
+    }
+
+    pub(super) fn command(&self, cx: &Context) -> Option<Command> {
+        let reset = match (self.soft, self.hard) {
+            (Some(_), _) if cx.attempt == 0 => ResetType::GracefulShutdown,
+            (_, Some(hard)) => hard,
+            _ => ResetType::GracefulShutdown,
+        };
+        Some(Command::Reset { node: self.machine.node, reset })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        let Some(back) = &self.way_back else { return Undo::Nothing };
+        // A soft off that was sent may take effect minutes later, after its undo was found already so. It is finished
+        // forward first: off, hard where allowed, then on.
+        let finish = PowerOff { soft: self.soft.filter(|_| self.hard.is_none()), way_back: None, ..self.clone() };
+        Undo::Steps(vec![Step::PowerOff(finish), Step::PowerBack((**back).clone())])
+    }
+
+    pub(super) fn patience(&self, attempt: u32) -> Patience {
+        match self.soft {
+            // Asked nicely once; a second asking only where nothing harder is allowed.
+            Some(soft) if attempt == 0 || self.hard.is_none() => {
+                Patience { attempts_max: if self.hard.is_none() { 2 } else { 6 }, ..Patience::device(soft) }
+            }
+            _ => Patience::device(self.landing),
+        }
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.machine.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        ("On".into(), "Off".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        match (self.soft, self.hard) {
+            (Some(soft), Some(hard)) => format!("GracefulShutdown, then {hard} after {soft}"),
+            (Some(soft), None) => format!("GracefulShutdown only, {soft}; never hard"),
+            (None, Some(hard)) => format!("{hard} at once"),
+            (None, None) => "nothing allowed".into(),
+        }
+    }
+}
+
+/// The source is certainly off: one ForceOff of ours, then so many reads in a row, apart, from the right machine, with
+/// no power command of any run still to land on either end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    pub pair: Pair,
+    pub reads: u32,
+    pub apart: Span,
+    pub landing: Span,
+}
+
+impl Fence {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![
+            Query::System(self.pair.source.node),
+            Query::Node(self.pair.source.node),
+            Query::Node(self.pair.destination.node),
+        ]
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        match power_of(&self.pair.source, &seen[0]) {
+            Seen::On => return Verdict::Act,
+            Seen::Wrong(why) => return Verdict::Refuse(why),
+            Seen::Neither(why) => return Verdict::Wait(why),
+            Seen::Off if !cx.begun => return Verdict::Act,
+            Seen::Off => {}
+        }
+        for (machine, seen) in [(&self.pair.source, &seen[1]), (&self.pair.destination, &seen[2])] {
+            match seen {
+                Observation::Unreadable(fault) => return unreadable(&machine.name, fault),
+                Observation::Node(node, Some(left)) if node.power_mark.is_some_and(|m| m.reset.starts()) => {
+                    let text = format!("a power-on of an earlier run may still land on `{}` for {left}", machine.name);
+                    return Verdict::Wait(Reason::new(ReasonCode::Landing, text));
+                }
+                _ => {}
+            }
+        }
+        Verdict::Satisfied
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::Reset { node: self.pair.source.node, reset: ResetType::ForceOff })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience { reads: self.reads, apart: self.apart, ..Patience::device(self.landing) }
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.pair.source.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        (String::new(), format!("ForceOff, then the BMC reads Off {} times, {} apart", self.reads, self.apart))
+    }
+
+    pub(super) fn remark(&self) -> String {
+        String::new()
+    }
+}
+
+/// The destination runs. Its first durable intent is the point of no return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerOn {
+    pub pair: Pair,
+    pub reset: ResetType,
+    pub landing: Span,
+    /// Looked at once more: each must be recorded at the destination and nowhere else.
+    pub targets: Vec<(TargetId, String)>,
+}
+
+impl PowerOn {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        let mut queries = vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)];
+        for (target, _) in &self.targets {
+            queries.push(Query::Target(*target));
+            queries.push(Query::SameVolume(*target));
+        }
+        queries
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if let Err(verdict) = source_off(&self.pair.source, &seen[0]) {
+            return verdict;
+        }
+        match power_of(&self.pair.destination, &seen[1]) {
+            Seen::Off => {}
+            Seen::Wrong(why) => return Verdict::Refuse(why),
+            Seen::On if cx.begun => return Verdict::Satisfied,
+            Seen::Neither(why) if cx.begun || why.code == ReasonCode::Silent => return Verdict::Wait(why),
+            Seen::Neither(why) if why.code != ReasonCode::InTransition => return Verdict::Wait(why),
+            Seen::On | Seen::Neither(_) => {
+                let text = format!("`{}` is starting or On, and nothing of this run started it; find out who did", self.pair.destination.name);
+                return Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text));
+            }
+        }
+        for ((_, volume), seen) in self.targets.iter().zip(seen[2..].chunks(2)) {
+            match &seen[0] {
+                Observation::At(node) if *node == self.pair.destination.node => {}
+                Observation::Unreadable(fault) => return unreadable(volume, fault),
+                _ => {
+                    let text = format!("`{volume}` is not recorded at `{}` any more; find out who moved it", self.pair.destination.name);
+                    return Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text));
+                }
+            }
+            if let Err(verdict) = single(volume, &seen[1]) {
+                return verdict;
+            }
+        }
+        Verdict::Act
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::Reset { node: self.pair.destination.node, reset: self.reset })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Never
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::device(self.landing)
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.pair.destination.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        ("Off".into(), "On".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        "no way back from here".into()
+    }
+}
+
+/// The destination's operating system has control, as far as its BMC can tell; and the source is still off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitBoot {
+    pub pair: Pair,
+    /// BootProgress counts where the BMC has it; else being On does, and the post-boot hooks decide.
+    pub boot_progress: bool,
+    pub timeout: Span,
+}
+
+impl AwaitBoot {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
+    }
+
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        // S1's last look, once after boot.
+        if let Err(verdict) = source_off(&self.pair.source, &seen[0]) {
+            return verdict;
+        }
+        let name = &self.pair.destination.name;
+        match power_of(&self.pair.destination, &seen[1]) {
+            Seen::On => {}
+            Seen::Wrong(why) => return Verdict::Refuse(why),
+            Seen::Neither(why) => return Verdict::Wait(why),
+            Seen::Off => return Verdict::Wait(Reason::new(ReasonCode::TimedOut, format!("`{name}` is Off again"))),
+        }
+        match &seen[1] {
+            Observation::System(reading) if self.boot_progress => match reading.boot_progress {
+                Some(BootProgress::OsRunning) => Verdict::Satisfied,
+                progress => {
+                    let text = match progress {
+                        Some(BootProgress::OsBootStarted) => format!("the operating system of `{name}` has started and is not running yet"),
+                        Some(_) => format!("`{name}` is still in its firmware"),
+                        None => format!("`{name}` reports no boot progress yet"),
+                    };
+                    Verdict::Wait(Reason::new(ReasonCode::TimedOut, text))
+                }
+            },
+            _ => Verdict::Satisfied,
+        }
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        None
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience { wait: self.timeout, ..Patience::device(self.timeout) }
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.pair.destination.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        let what = if self.boot_progress { "BootProgress OSRunning" } else { "On; its post-boot hooks tell the rest" };
+        (String::new(), what.into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        format!("at most {}", self.timeout)
+    }
+}
+
+/// The way back of [`PowerOff`]: the source runs again, once a look has shown that everything is back at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerBack {
+    pub pair: Pair,
+    pub reset: ResetType,
+    pub landing: Span,
+    pub connectors: Vec<ConnectorId>,
+    pub targets: Vec<TargetId>,
+    /// The source's own boot configuration, where this plan would have taken it away.
+    pub boot: Option<BootSettings>,
+    /// The destination's, which must open nothing of the source's.
+    pub destination_boot: Option<BootSettings>,
+}
+
+impl PowerBack {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        let mut queries = vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)];
+        queries.extend(self.connectors.iter().map(|c| Query::Connector(*c)));
+        queries.extend(self.targets.iter().map(|t| Query::Target(*t)));
+        if self.boot.is_some() {
+            queries.push(Query::Boot(self.pair.source.node));
+        }
+        if self.destination_boot.is_some() {
+            queries.push(Query::Boot(self.pair.destination.node));
+        }
+        queries
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        let source = power_of(&self.pair.source, &seen[0]);
+        if let (Seen::On, true) = (&source, cx.begun) {
+            return Verdict::Satisfied;
+        }
+        if let Err(verdict) = self.all_back(&seen[2..]) {
+            return verdict;
+        }
+        match source {
+            // It was never off: the power-off did not land and was not needed to.
+            Seen::On => return Verdict::Satisfied,
+            Seen::Wrong(why) => return Verdict::Refuse(why),
+            Seen::Neither(why) => return Verdict::Wait(why),
+            Seen::Off => {}
+        }
+        match both_off(&self.pair, &seen[0], &seen[1]) {
+            Ok(()) => Verdict::Act,
+            Err(verdict) => verdict,
+        }
+    }
+
+    fn all_back(&self, seen: &[Observation]) -> Result<(), Verdict> {
+        let name = &self.pair.source.name;
+        let mut wanted_boot = self.boot.iter().chain(&self.destination_boot);
+        for seen in seen {
+            match seen {
+                Observation::At(node) if *node == self.pair.source.node => {}
+                Observation::At(node) => {
+                    let text = format!("a connector or target of `{name}` is at node {node}; it is not started without it");
+                    return Err(Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text)));
+                }
+                Observation::Boot(boot) => {
+                    if !wanted_boot.next().is_none_or(|want| boot.shows(want)) {
+                        let text = format!("the boot configuration of `{name}` or its spare is not what it was; it is not started with it");
+                        return Err(Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text)));
+                    }
+                }
+                Observation::Unreadable(fault) => return Err(unreadable(name, fault)),
+                other => unreachable!("places and boot configurations were asked for, not {other:?}"),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::Reset { node: self.pair.source.node, reset: self.reset })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::device(self.landing)
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.pair.source.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        ("Off".into(), "On".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        "everything is back at it".into()
+    }
+}

@@ -1,0 +1,146 @@
+//! Reserve and Release: one holder a node (rule S2).
+
+use super::*;
+use std::collections::BTreeMap;
+
+/// The node is held by this switchover, and is still what the plan was made for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserve {
+    pub machine: Machine,
+    /// Of the node's record when the plan was made.
+    pub generation: Generation,
+    /// The facts that the plan rests on.
+    pub facts: BTreeMap<String, Scalar>,
+}
+
+impl Reserve {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::Node(self.machine.node)]
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        let (node, landing) = match record(&self.machine, seen) {
+            Ok(found) => found,
+            Err(wait) => return wait,
+        };
+        let refuse = |code, text: String| Verdict::Refuse(Reason::new(code, text));
+        let name = &self.machine.name;
+        match &node.reservation {
+            Some(holder) if *holder == cx.holder => return Verdict::Satisfied,
+            Some(holder) => {
+                return refuse(ReasonCode::Reserved, format!("`{name}` is held by {holder}; wait for it or look at it with `coldswap show {}`", holder.run));
+            }
+            None => {}
+        }
+        if let Some(maintenance) = &node.maintenance {
+            return refuse(ReasonCode::Maintenance, format!("`{name}` is in maintenance: {}", maintenance.reason));
+        }
+        if let Some(debt) = &node.debt {
+            return refuse(ReasonCode::Stale, format!("`{name}` has something owed from an earlier run: {debt}"));
+        }
+        if let Some(moved) = self.moved(node) {
+            return refuse(ReasonCode::Stale, format!("`{name}` is not what the plan was made for: {moved}; make a new plan"));
+        }
+        match landing {
+            Some(left) => Verdict::Wait(Reason::new(
+                ReasonCode::Landing,
+                format!("a power command of an earlier run may still land on `{name}` for {left}"),
+            )),
+            None => Verdict::Act,
+        }
+    }
+
+    /// The first used fact that differs from the plan's, or the generation.
+    fn moved(&self, node: &Node) -> Option<String> {
+        let facts = node.facts();
+        for (name, planned) in &self.facts {
+            let now = facts.get(name);
+            if now.as_ref() != Some(planned) {
+                let now = now.map_or("unknown".to_owned(), |v| format!("`{v}`"));
+                return Some(format!("`{name}` was `{planned}` and is {now}"));
+            }
+        }
+        (node.generation != self.generation).then(|| format!("its record changed ({} -> {})", self.generation.0, node.generation.0))
+    }
+
+    pub(super) fn command(&self, cx: &Context) -> Option<Command> {
+        Some(Command::Change(Change::Reserve { node: self.machine.node, holder: cx.holder.clone(), expect: self.generation }))
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Steps(vec![Step::Release(Release { machine: self.machine.clone() })])
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::RECORD
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.machine.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        ("free".into(), "held by this run".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        String::new()
+    }
+}
+
+/// The node is held by nobody, or by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    pub machine: Machine,
+}
+
+impl Release {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::Node(self.machine.node)]
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        match record(&self.machine, seen) {
+            Ok((node, _)) if node.reservation.as_ref() == Some(&cx.holder) => Verdict::Act,
+            Ok(_) => Verdict::Satisfied,
+            Err(wait) => wait,
+        }
+    }
+
+    pub(super) fn command(&self, cx: &Context) -> Option<Command> {
+        Some(Command::Change(Change::Release { node: self.machine.node, holder: cx.holder.clone() }))
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::RECORD
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.machine.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        ("held by this run".into(), "free".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        String::new()
+    }
+}
+
+/// The first observation as a record, or the reason to wait for one.
+pub(super) fn record<'a>(machine: &Machine, seen: &'a [Observation]) -> Result<(&'a Node, Option<Span>), Verdict> {
+    match &seen[0] {
+        Observation::Node(node, landing) => Ok((node, *landing)),
+        Observation::Unreadable(fault) => Err(unreadable(&machine.name, fault)),
+        other => unreachable!("a query for a node gives its record, not {other:?}"),
+    }
+}
+
+pub(super) fn unreadable(what: &str, fault: &Fault) -> Verdict {
+    Verdict::Wait(Reason::new(ReasonCode::Silent, format!("`{what}` cannot be read: {fault}")))
+}

@@ -1,0 +1,449 @@
+//! Who is switched over to whom: the order of what counts, what stays behind, and what is left out with which words.
+
+use crate::fleets::*;
+use coldswap::model::*;
+use coldswap::plan::assign::{Choice, choose};
+use coldswap::plan::candidates::LeftOutCode as Code;
+use coldswap::runbook::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn pairs(choice: &Choice, fleet: &Fleet) -> Vec<String> {
+    choice.pairs.iter().map(|p| format!("{}>{}/{}", fleet.nodes[&p.source].name, fleet.nodes[&p.destination].name, p.pool)).collect()
+}
+
+fn run(runbook: &Runbook, fleet: &Fleet) -> Choice {
+    choose(runbook, fleet, None, &[])
+}
+
+fn rack(name: &'static str) -> impl Fn(&mut Node) {
+    move |node| node.failure_domain.rack = Some(name.to_owned())
+}
+
+fn tier(n: i64) -> impl Fn(&mut Node) {
+    move |node| drop(node.labels.insert("tier".into(), Scalar::Integer(n)))
+}
+
+#[test]
+fn as_many_as_possible_even_where_greed_would_strand_one() {
+    let mut b = Builder::default();
+    b.source("web-1", rack("a"));
+    b.source("web-2", rack("b"));
+    b.spare("spare-1", rack("b"));
+    b.spare("spare-2", rack("a"));
+    let mut book = runbook();
+    // web-1 may take either and would take spare-1 first; web-2 only spare-1.
+    book.matching.require = vec![when("source.failure_domain.rack == 'a' or spare.failure_domain.rack == 'b'")];
+    let choice = run(&book, &b.fleet);
+    assert_eq!(pairs(&choice, &b.fleet), ["web-1>spare-2/any", "web-2>spare-1/any"]);
+    assert!(choice.diagnostics.0.is_empty() && choice.left_out.is_empty());
+}
+
+#[test]
+fn a_better_group_outweighs_any_number_of_a_worse_one() {
+    let mut b = Builder::default();
+    b.source("web-9", |n| {
+        tier(1)(n);
+        rack("b")(n);
+    });
+    for name in ["web-1", "web-2", "web-3"] {
+        b.source(name, tier(5));
+    }
+    b.spare("spare-1", |_| {});
+    let choice = run(&runbook(), &b.fleet);
+    assert_eq!(pairs(&choice, &b.fleet), ["web-9>spare-1/any"]);
+    assert_eq!(choice.pairs[0].group, 1);
+    let left: Vec<_> = choice.left_out.iter().map(|l| (l.name.as_str(), l.code)).collect();
+    assert_eq!(left, [("web-1", Code::SparesExhausted), ("web-2", Code::SparesExhausted), ("web-3", Code::SparesExhausted)]);
+    assert!(!choice.diagnostics.has_errors(), "selected nodes may be left out");
+}
+
+#[test]
+fn pool_then_state_then_preference_then_name_decide() {
+    let mut b = Builder::default();
+    b.source("web-1", rack("a"));
+    b.spare("spare-0", |n| drop(n.labels.insert("role".into(), Scalar::Text("emergency".into()))));
+    b.spare("spare-1", |n| n.provision_state = ProvisionState::Available);
+    b.spare("spare-2", rack("b"));
+    b.spare("spare-3", rack("a"));
+    b.spare("spare-4", rack("a"));
+    let mut book = runbook();
+    book.pools.push(pool("emergency", "spare.labels.role == 'emergency'", 0));
+    book.matching.prefer = vec![prefer("spare.failure_domain.rack == source.failure_domain.rack", 10)];
+    let mut fleet = b.fleet.clone();
+    for best in ["spare-3", "spare-4", "spare-2", "spare-1", "spare-0"] {
+        let choice = run(&book, &fleet);
+        assert_eq!(fleet.nodes[&choice.pairs[0].destination].name, best);
+        assert_eq!(choice.pairs[0].preferred.len(), usize::from(["spare-3", "spare-4"].contains(&best)));
+        assert_eq!(choice.pairs[0].identical, 8);
+        fleet.nodes.remove(&choice.pairs[0].destination);
+    }
+    assert!(run(&book, &fleet).pairs.is_empty());
+}
+
+#[test]
+fn what_a_pool_keeps_stays_whichever_pool_it_is_taken_through() {
+    let mut b = Builder::default();
+    for name in ["web-1", "web-2", "web-3", "web-4"] {
+        b.source(name, rack("a"));
+    }
+    b.spare("spare-1", rack("a"));
+    b.spare("spare-2", rack("a"));
+    b.spare("spare-3", rack("b"));
+    let count = |near: u32, all: u32| {
+        let mut book = runbook();
+        book.pools = vec![
+            pool("near", "spare.failure_domain.rack == source.failure_domain.rack", near),
+            pool("all", "spare.labels.role == 'spare'", all),
+        ];
+        let choice = run(&book, &b.fleet);
+        let keeps: Vec<_> = choice.pools.iter().map(|p| (p.name.clone(), p.candidates, p.used, p.keep)).collect();
+        (choice.pairs.len(), keeps)
+    };
+    let uses = |n: usize, a: usize, m: u32, k: u32| vec![("near".to_owned(), 2, n, m), ("all".to_owned(), 3, a, k)];
+    assert_eq!(count(0, 0), (3, uses(2, 1, 0, 0)));
+    assert_eq!(count(1, 0), (2, uses(1, 1, 1, 0)));
+    assert_eq!(count(0, 2), (1, uses(1, 0, 0, 2)));
+    assert_eq!(count(2, 0), (1, uses(0, 1, 2, 0)));
+    assert_eq!(count(5, 5), (0, uses(0, 0, 5, 5)));
+}
+
+#[test]
+fn overlapping_pools_keep_at_least_what_they_must() {
+    let mut b = Builder::default();
+    for name in ["web-1", "web-2", "web-3"] {
+        b.source(name, |_| {});
+    }
+    for (name, pools) in [("spare-1", "x"), ("spare-2", "xy"), ("spare-3", "y")] {
+        b.spare(name, |n| drop(n.labels.insert("in".into(), Scalar::Text(pools.into()))));
+    }
+    let mut book = runbook();
+    book.pools = vec![pool("x", "'x' in spare.labels.in", 1), pool("y", "'y' in spare.labels.in", 1)];
+    let choice = run(&book, &b.fleet);
+    let used: BTreeSet<String> = choice.pairs.iter().map(|p| b.name(p.destination)).collect();
+    assert!(!used.contains("spare-1") || !used.contains("spare-2"));
+    assert!(!used.contains("spare-3") || !used.contains("spare-2"));
+    assert!(!used.is_empty());
+}
+
+#[test]
+fn each_reason_to_leave_a_source_out_has_its_code_and_names_the_node() {
+    type Spoil = fn(&mut Builder, NodeId);
+    fn read(b: &mut Builder, id: NodeId, change: fn(&mut SystemReading)) {
+        if let Some(Live::Answered { reading, .. }) = b.fleet.live.get_mut(&id) {
+            change(reading);
+        }
+    }
+    fn node(b: &mut Builder, id: NodeId) -> &mut Node {
+        b.fleet.nodes.get_mut(&id).expect("node")
+    }
+    let cases: [(Code, &str, Spoil); 14] = [
+        (Code::NoVolumes, "no volume targets", |b, _| b.fleet.targets.clear()),
+        (Code::NotVolumeBooted, "boot_index 0", |b, _| b.fleet.targets.values_mut().for_each(|t| t.boot_index = 1)),
+        (Code::NotVolumeBooted, "`iscsi_boot` is false", |b, id| {
+            drop(node(b, id).capabilities.insert("iscsi_boot".into(), "False".into()))
+        }),
+        (Code::Reserved, "r-7/s-002", |b, id| node(b, id).reservation = Some(Holder { run: "r-7".into(), switchover: SwitchoverId(2) })),
+        (Code::Maintenance, "disk is smoking", |b, id| node(b, id).maintenance = Some(Maintenance { reason: "disk is smoking".into() })),
+        (Code::InDebt, "never power on", |b, id| node(b, id).debt = Some("never power on".into())),
+        (Code::SecondAttachment, "`third`", |b, _| {
+            let third = b.spare("third", |n| n.labels.clear());
+            b.target(third, "web-1", 7);
+        }),
+        (Code::BurnedInConnectors, "50:01", |b, id| {
+            let connector = ConnectorId::derived("c");
+            let kind = ConnectorKind::Wwpn;
+            b.fleet.connectors.insert(
+                connector,
+                VolumeConnector { id: connector, node: id, kind, connector_id: "50:01".into(), burned_in: true, generation: Generation(0) },
+            );
+        }),
+        (Code::ContradictingFacts, "`memory_mib` 524288, its BMC says 1", |b, id| node(b, id).live_facts.memory_mib = Some(1)),
+        (Code::Silent, "no route", |b, id| drop(b.fleet.live.insert(id, Live::Silent(Fault::transient("no route"))))),
+        (Code::WrongMachine, "SN-other", |b, id| read(b, id, |r| r.identity.serial_number = Some("SN-other".into()))),
+        (Code::Unidentified, "proves nothing", |b, id| read(b, id, |r| r.identity = Identity::default())),
+        (Code::CannotBeFenced, "ForceOff", |b, id| node(b, id).abilities.reset_types = Some(vec![ResetType::On])),
+        (Code::PowerInTransition, "PoweringOff", |b, id| read(b, id, |r| r.power = PowerState::PoweringOff)),
+    ];
+    for (code, word, spoil) in cases {
+        let mut b = Builder::default();
+        let id = b.source("web-1", |_| {});
+        b.spare("spare-1", |_| {});
+        assert_eq!(run(&runbook(), &b.fleet).pairs.len(), 1);
+        spoil(&mut b, id);
+        let choice = run(&runbook(), &b.fleet);
+        assert!(choice.pairs.is_empty(), "{code:?}");
+        let left = &choice.left_out[0];
+        assert_eq!((left.code, left.node, left.listed), (code, id, false));
+        assert!(left.why.contains("`web-1`") && left.why.contains(word), "{}", left.why);
+    }
+}
+
+#[test]
+fn in_a_disaster_a_silent_source_is_left_out_under_its_own_code() {
+    let mut b = Builder::default();
+    let id = b.source("web-1", |_| {});
+    b.spare("spare-1", |_| {});
+    b.fleet.live.insert(id, Live::Silent(Fault::transient("no route")));
+    let mut book = runbook();
+    book.mode = Mode::Disaster;
+    assert_eq!(run(&book, &b.fleet).left_out[0].code, Code::SilentInDisaster);
+}
+
+#[test]
+fn a_spare_that_is_not_free_takes_over_nothing() {
+    type Spoil = fn(&mut Node, &mut Option<Live>);
+    let cases: [Spoil; 14] = [
+        |n, _| n.reservation = Some(Holder { run: "r-1".into(), switchover: SwitchoverId(1) }),
+        |n, _| n.maintenance = Some(Maintenance { reason: "x".into() }),
+        |n, _| n.debt = Some("x".into()),
+        |n, _| n.instance = Some(Instance { uuid: uuid::Uuid::nil(), name: None }),
+        |n, _| n.provision_state = ProvisionState::Active,
+        |n, _| n.live_facts.memory_mib = Some(1),
+        |n, _| n.declared_facts.health = Some(Health::Critical),
+        |n, _| n.declared_facts = Facts::default(),
+        |n, _| n.declared_facts.memory_mib = None,
+        |n, _| n.abilities.reset_types = Some(vec![ResetType::ForceOff]),
+        |_, live| *live = Some(Live::Silent(Fault::unknown("x"))),
+        |n, live| *live = Some(reading(n, PowerState::On)),
+        |n, live| *live = Some(reading(n, PowerState::PoweringOn)),
+        |n, live| *live = Some(reading(n, PowerState::Unknown)),
+    ];
+    for (n, spoil) in cases.into_iter().enumerate() {
+        let mut b = Builder::default();
+        b.source("web-1", |_| {});
+        let id = b.spare("spare-1", |_| {});
+        let (mut node, mut live) = (b.fleet.nodes[&id].clone(), b.fleet.live.get(&id).cloned());
+        spoil(&mut node, &mut live);
+        b.fleet.nodes.insert(id, node);
+        live.map(|l| b.fleet.live.insert(id, l));
+        let choice = run(&runbook(), &b.fleet);
+        assert_eq!((choice.pairs.len(), choice.left_out[0].code), (0, Code::NoSpare), "case {n}");
+    }
+    let mut b = Builder::default();
+    b.source("web-1", |_| {});
+    let id = b.spare("spare-1", |_| {});
+    b.target(id, "its own", 0);
+    assert!(run(&runbook(), &b.fleet).pairs.is_empty(), "a spare with volumes of its own");
+}
+
+#[test]
+fn a_source_without_a_spare_hears_of_the_nearest() {
+    let mut b = Builder::default();
+    b.source("web-7", |_| {});
+    b.spare("spare-08", |n| n.declared_facts.memory_mib = Some(131_072));
+    b.spare("spare-09", |n| n.declared_facts.memory_mib = Some(393_216));
+    b.spare("spare-01", |n| {
+        n.declared_facts.memory_mib = Some(524_287);
+        n.declared_facts.model = Some("C2".into());
+    });
+    let choice = run(&runbook(), &b.fleet);
+    assert_eq!(choice.left_out[0].why, "no spare has 524288 MiB of memory (nearest: spare-09, 393216)");
+    b.fleet.nodes.retain(|_, n| !["spare-08", "spare-09"].contains(&n.name.as_str()));
+    let why = &run(&runbook(), &b.fleet).left_out[0].why;
+    assert!(why.contains("nearest: spare-01, which misses 2 of 10 rules") && why.contains("needs C1, has C2"), "{why}");
+    b.fleet.nodes.retain(|_, n| n.name != "spare-01");
+    assert!(run(&runbook(), &b.fleet).left_out[0].why.contains("no free spare is in any pool"));
+}
+
+fn at(line: u32) -> Place {
+    Place { line, column: 3 }
+}
+
+#[test]
+fn listed_nodes_are_found_by_name_or_uuid_and_must_exist() {
+    let mut b = Builder::default();
+    let one = b.source("web-1", |_| {});
+    b.source("web-2", |_| {});
+    b.spare("spare-1", |_| {});
+    let mut book = runbook();
+    book.sources.select = None;
+    book.sources.nodes = vec![("web-01".into(), at(12)), (one.to_string(), at(13)), ("web-1".into(), at(14))];
+    let choice = run(&book, &b.fleet);
+    assert_eq!(pairs(&choice, &b.fleet), ["web-1>spare-1/any"]);
+    let [d] = &choice.diagnostics.0[..] else { panic!("{:?}", choice.diagnostics) };
+    assert_eq!((d.code, d.message.as_str()), ("P001", "unknown node `web-01` in `sources.nodes` (line 12)"));
+    assert_eq!(d.hint.as_deref(), Some("did you mean `web-1`?"));
+}
+
+#[test]
+fn a_listed_node_that_is_left_out_is_an_error_unless_allowed() {
+    let mut b = Builder::default();
+    b.source("web-1", |_| {});
+    let mut book = runbook();
+    book.sources.nodes = vec![("web-1".into(), at(1))];
+    let choice = run(&book, &b.fleet);
+    assert!(choice.left_out[0].listed);
+    assert_eq!(choice.diagnostics.0[0].code, "P003");
+    book.sources.left_out = Some(LeftOutPolicy::Allow);
+    assert!(!run(&book, &b.fleet).diagnostics.has_errors());
+    book.sources.nodes.clear();
+    book.sources.left_out = Some(LeftOutPolicy::Refuse);
+    assert!(run(&book, &b.fleet).diagnostics.has_errors());
+}
+
+#[test]
+fn named_destinations_are_checked_like_any_spare() {
+    let mut b = Builder::default();
+    for name in ["web-1", "web-2", "web-3", "web-4"] {
+        b.source(name, |_| {});
+    }
+    b.spare("spare-1", |_| {});
+    b.spare("spare-2", |n| n.declared_facts.memory_mib = Some(7));
+    b.spare("spare-3", |n| n.maintenance = Some(Maintenance { reason: "fan".into() }));
+    b.spare("spare-4", |_| {});
+    b.spare("spare-5", |_| {});
+    let mut book = runbook();
+    let to = |name: &str| (name.to_owned(), at(1));
+    book.sources.destinations =
+        [("web-1", "spare-1"), ("web-2", "spare-2"), ("web-3", "spare-3"), ("web-4", "spare-1")].map(|(a, b)| (a.to_owned(), to(b))).into();
+    let choice = run(&book, &b.fleet);
+    assert_eq!(pairs(&choice, &b.fleet), ["web-1>spare-1/destinations"]);
+    let left: Vec<_> = choice.left_out.iter().map(|l| (l.name.as_str(), l.code)).collect();
+    assert_eq!(left, [("web-2", Code::DestinationNotIdentical), ("web-3", Code::DestinationUnfit), ("web-4", Code::DestinationTaken)]);
+    assert!(choice.left_out[0].why.contains("needs 524288, has 7") && choice.left_out[0].why.contains("memory_mib"));
+    assert!(choice.left_out[1].why.contains("fan"));
+    assert!(choice.left_out[2].why.contains("`web-1`"));
+    book.sources.destinations = [("web-1".to_owned(), to("spare-77")), ("spare-4".to_owned(), to("spare-5"))].into();
+    let codes: Vec<_> = run(&book, &b.fleet).diagnostics.0.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["P005", "P002"]);
+}
+
+#[test]
+fn the_command_line_narrows_down() {
+    let mut b = Builder::default();
+    b.source("web-1", |_| {});
+    b.source("web-2", |_| {});
+    b.spare("spare-1", |_| {});
+    b.spare("spare-2", |_| {});
+    let names = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let go = |only: Option<&[String]>, exclude: &[String]| pairs(&choose(&runbook(), &b.fleet, only, exclude), &b.fleet);
+    assert_eq!(go(Some(&names(&["web-2"])), &[]), ["web-2>spare-1/any"]);
+    assert_eq!(go(None, &names(&["web-2", "spare-1"])), ["web-1>spare-2/any"]);
+    let choice = choose(&runbook(), &b.fleet, Some(&names(&["web-3"])), &[]);
+    assert_eq!((choice.diagnostics.0[0].code, choice.pairs.len()), ("P001", 0));
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated_refuses_the_plan() {
+    let mut b = Builder::default();
+    b.source("web-1", tier(1));
+    b.spare("spare-1", |_| {});
+    let mut books = [runbook(), runbook(), runbook(), runbook()];
+    books[0].matching.require = vec![when("source.labels.tier == 'one'")];
+    books[1].pools = vec![pool("p", "source.labels.tier == 'one'", 0)];
+    books[2].sources.select = Some(expression("node.labels.role == 1", Names::Node));
+    books[3].sources.priority = Some(expression("node.labels.role | int", Names::Node));
+    for book in &books {
+        let choice = run(book, &b.fleet);
+        assert!(choice.diagnostics.has_errors(), "{choice:?}");
+        assert_eq!(choice.diagnostics.0[0].code, "P004");
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Machine {
+    source: bool,
+    tier: i64,
+    memory: Option<u64>,
+    rack: u8,
+    state: u8,
+}
+
+fn machine() -> impl Strategy<Value = Machine> {
+    (any::<bool>(), 0i64..3, prop::option::weighted(0.9, 1u64..3), 0u8..3, 0u8..3).prop_map(|(source, tier, memory, rack, state)| Machine {
+        source,
+        tier,
+        memory,
+        rack,
+        state,
+    })
+}
+
+fn build(machines: &[Machine], order: impl Iterator<Item = usize>, salt: &str) -> Builder {
+    let mut b = Builder { salt: salt.into(), ..Builder::default() };
+    for at in order {
+        let m = &machines[at];
+        let change = |n: &mut Node| {
+            n.labels.insert("tier".into(), Scalar::Integer(m.tier));
+            n.declared_facts.memory_mib = m.memory;
+            n.failure_domain.rack = Some(m.rack.to_string());
+        };
+        if m.source {
+            b.source(&format!("node-{at:02}"), change);
+        } else {
+            let id = b.spare(&format!("node-{at:02}"), change);
+            let states = [ProvisionState::Manageable, ProvisionState::Available, ProvisionState::Enroll];
+            b.fleet.nodes.get_mut(&id).expect("node").provision_state = states[usize::from(m.state)];
+        }
+    }
+    b
+}
+
+fn book(keep: u32, far_keep: u32) -> Runbook {
+    let mut book = runbook();
+    book.pools = vec![
+        pool("near", "spare.labels.role == 'spare' and spare.failure_domain.rack == source.failure_domain.rack", keep),
+        pool("far", "spare.labels.role == 'spare'", far_keep),
+    ];
+    book.matching.prefer = vec![prefer("spare.failure_domain.rack > source.failure_domain.rack", 3)];
+    book
+}
+
+/// What counts, as numbers: more of each group first, then pools, states, preferences. Lower is better.
+fn value(choice: &Choice, fleet: &Fleet, runbook: &Runbook) -> (Vec<i64>, usize, usize, i64) {
+    let per_tier = (0..3).map(|t| -(choice.pairs.iter().filter(|p| p.group == t).count() as i64)).collect();
+    let pool = |name: &str| runbook.pools.iter().position(|p| p.name == name).expect("pool");
+    let pools = choice.pairs.iter().map(|p| pool(&p.pool)).sum();
+    let state = |id: &NodeId| runbook.pools[0].provision_states.iter().position(|s| *s == fleet.nodes[id].provision_state).expect("state");
+    let states = choice.pairs.iter().map(|p| state(&p.destination)).sum();
+    let preferred = -choice.pairs.iter().map(|p| p.preferred.len() as i64).sum::<i64>();
+    (per_tier, pools, states, preferred)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Names decide, never ids, the order of the inventory or how often it is asked.
+    #[test]
+    fn the_answer_does_not_depend_on_ids_or_order(machines in prop::collection::vec(machine(), 1..16), keep in 0u32..2, far in 0u32..2) {
+        let one = build(&machines, 0..machines.len(), "");
+        let other = build(&machines, (0..machines.len()).rev(), "other");
+        let book = book(keep, far);
+        let (a, b) = (run(&book, &one.fleet), run(&book, &other.fleet));
+        prop_assert_eq!(pairs(&a, &one.fleet), pairs(&b, &other.fleet));
+        prop_assert_eq!(&a.pools, &b.pools);
+        let left = |c: &Choice| c.left_out.iter().map(|l| (l.name.clone(), l.code, l.why.clone())).collect::<Vec<_>>();
+        prop_assert_eq!(left(&a), left(&b));
+        prop_assert_eq!(&a, &run(&book, &one.fleet));
+    }
+
+    /// Classes are a short cut and nothing else: with every node a class of its own the answer is worth the same.
+    #[test]
+    fn classes_change_nothing(machines in prop::collection::vec(machine(), 1..16), keep in 0u32..2) {
+        let b = build(&machines, 0..machines.len(), "");
+        let plain = book(keep, 0);
+        let mut single = plain.clone();
+        single.matching.require = vec![when("spare.name != 'x' and source.name != 'x'")];
+        prop_assert_eq!(value(&run(&plain, &b.fleet), &b.fleet, &plain), value(&run(&single, &b.fleet), &b.fleet, &plain));
+    }
+
+    /// Every source is paired or left out, no spare is used twice, every pair matches, and enough stays behind.
+    #[test]
+    fn the_choice_is_complete_and_sound(machines in prop::collection::vec(machine(), 1..16), keep in 0u32..3, far in 0u32..3) {
+        let b = build(&machines, 0..machines.len(), "");
+        let book = book(keep, far);
+        let choice = run(&book, &b.fleet);
+        let paired: Vec<NodeId> = choice.pairs.iter().map(|p| p.source).collect();
+        let all: BTreeSet<NodeId> = paired.iter().copied().chain(choice.left_out.iter().map(|l| l.node)).collect();
+        prop_assert_eq!(all.len(), machines.iter().filter(|m| m.source).count());
+        prop_assert_eq!(all.len(), choice.pairs.len() + choice.left_out.len());
+        let used: BTreeSet<NodeId> = choice.pairs.iter().map(|p| p.destination).collect();
+        prop_assert_eq!(used.len(), choice.pairs.len());
+        for pair in &choice.pairs {
+            prop_assert!(judge(&book.matching, &b.fleet, pair.source, pair.destination, &BTreeMap::new()).qualifies());
+        }
+        let far_pool = &choice.pools[1];
+        prop_assert!(used.is_empty() || far_pool.candidates - used.len() >= far as usize, "{:?}", choice.pools);
+    }
+}
