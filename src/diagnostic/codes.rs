@@ -89,6 +89,9 @@ codes! {
     OUT_OF_RANGE = "R021", "a number out of its range",
         "the number is too small or too large to make sense here",
         "choose one within the bounds that the message names";
+    TOO_MANY = "R022", "more errors than are told",
+        "the file has so many errors that the rest was left out",
+        "mend those that are told and look again";
 
     EXPRESSION = "R101", "an expression that cannot be read",
         "an expression has a syntax error or speaks of a name, attribute or filter that is not there",

@@ -9,7 +9,7 @@ mod lines;
 mod render;
 mod suggest;
 
-pub use lines::{LineColumn, line_column};
+pub use lines::{LineColumn, LineIndex, line_column};
 pub use render::{Look, render};
 pub use suggest::did_you_mean;
 

@@ -1,10 +1,33 @@
+//! The language: runbooks, inventories, labs, drills and configurations, from text to checked values.
+//!
+//! A file goes through stages: `document` (text to a tree that knows its places), `shape` and `raw` (the tree to typed
+//! values as they are written), `meaning` (defaults, expressions, names that must fit), `supported` (what does not
+//! execute yet). Each tells everything that it finds.
+
 mod expression;
+<<<<<<< HEAD
+mod files;
+mod kind;
+mod meaning;
+mod read;
+mod supported;
+=======
 mod predicate;
+>>>>>>> main
 mod types;
+mod vars;
 
 pub mod document;
+pub mod raw;
 pub mod shape;
 
 pub use expression::*;
+<<<<<<< HEAD
+pub use files::{Files, beside, directory};
+pub use kind::{API_VERSION, Kind};
+pub use read::read_runbook;
+=======
 pub use predicate::*;
+>>>>>>> main
 pub use types::*;
+pub use vars::Vars;

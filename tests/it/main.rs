@@ -10,3 +10,4 @@ mod matching;
 mod hooks;
 mod conformance;
 mod store;
+mod language;

@@ -44,6 +44,9 @@ impl<T> At<T> {
     }
 }
 
+/// Errors told of one file.
+const TOLD: usize = 200;
+
 /// One reading of one file: where errors are told.
 pub struct Reading<'a> {
     pub file: &'a str,
@@ -60,6 +63,15 @@ impl<'a> Reading<'a> {
         self.found.borrow_mut().push(diagnostic.at(self.file, at.clone()));
     }
 
+    /// What no place in the file is to blame for.
+    pub fn tell_nowhere(&self, diagnostic: Diagnostic) {
+        self.found.borrow_mut().push(diagnostic);
+    }
+
+    pub fn tell_all(&self, diagnostics: Diagnostics) {
+        self.found.borrow_mut().extend(diagnostics.0);
+    }
+
     /// An error at a place.
     pub fn error(&self, code: &'static str, message: impl Into<String>, at: &Range<usize>) {
         self.tell(Diagnostic::error(code, message), at);
@@ -74,9 +86,20 @@ impl<'a> Reading<'a> {
         self.error(codes::WRONG_TYPE, message, &tree.at);
     }
 
-    /// Everything told so far.
+    /// Is there an error among what was told so far?
+    pub fn has_errors(&self) -> bool {
+        self.found.borrow().iter().any(|d| d.severity == crate::diagnostic::Severity::Error)
+    }
+
+    /// Everything told so far, in the order of the file.
     pub fn finish(self) -> Diagnostics {
-        Diagnostics(self.found.into_inner()).sorted()
+        let mut sorted = Diagnostics(self.found.into_inner()).sorted();
+        let more = sorted.0.len().saturating_sub(TOLD);
+        if more > 0 {
+            sorted.0.truncate(TOLD);
+            sorted.push(Diagnostic::error(codes::TOO_MANY, format!("{more} more errors in `{}`", self.file)));
+        }
+        sorted
     }
 }
 

@@ -49,6 +49,15 @@ impl Fields<'_> {
         self.ask(key, about, shape).1
     }
 
+    /// A key that says what the file is. It was looked at before the reading began and is not looked at again.
+    pub fn fixed(&mut self, key: &'static str, about: &str, value: &str) {
+        self.asked.push(key);
+        if let Mode::Describe { properties, required, .. } = &mut self.mode {
+            required.push(key);
+            properties.insert(key.to_owned(), json!({"const": value, "description": about}));
+        }
+    }
+
     /// Was it there, and what was read of it.
     fn ask<S: Shape>(&mut self, key: &'static str, about: &str, shape: S) -> (bool, Option<S::Out>) {
         self.asked.push(key);
