@@ -7,6 +7,7 @@ pub mod assign;
 mod audit;
 pub mod candidates;
 mod diff;
+pub mod explain;
 mod recipe;
 mod types;
 

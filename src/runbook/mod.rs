@@ -5,15 +5,12 @@
 //! execute yet). Each tells everything that it finds.
 
 mod expression;
-<<<<<<< HEAD
 mod files;
 mod kind;
 mod meaning;
 mod read;
 mod supported;
-=======
 mod predicate;
->>>>>>> main
 mod types;
 mod vars;
 
@@ -22,12 +19,9 @@ pub mod raw;
 pub mod shape;
 
 pub use expression::*;
-<<<<<<< HEAD
 pub use files::{Files, beside, directory};
 pub use kind::{API_VERSION, Kind};
 pub use read::read_runbook;
-=======
 pub use predicate::*;
->>>>>>> main
 pub use types::*;
 pub use vars::Vars;

@@ -3,6 +3,7 @@
 use crate::fleets::*;
 use coldswap::model::*;
 use coldswap::plan::explain::{Standing, explain, explain_rules};
+use crate::fleets::Vars;
 use coldswap::runbook::*;
 use proptest::prelude::*;
 
