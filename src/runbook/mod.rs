@@ -5,15 +5,13 @@
 //! execute yet). Each tells everything that it finds.
 
 mod expression;
-<<<<<<< HEAD
 mod files;
+mod inventory;
 mod kind;
 mod meaning;
+mod predicate;
 mod read;
 mod supported;
-=======
-mod predicate;
->>>>>>> main
 mod types;
 mod vars;
 
@@ -22,12 +20,10 @@ pub mod raw;
 pub mod shape;
 
 pub use expression::*;
-<<<<<<< HEAD
 pub use files::{Files, beside, directory};
+pub use inventory::{Format, read_inventory, write_inventory};
 pub use kind::{API_VERSION, Kind};
-pub use read::read_runbook;
-=======
 pub use predicate::*;
->>>>>>> main
+pub use read::read_runbook;
 pub use types::*;
 pub use vars::Vars;

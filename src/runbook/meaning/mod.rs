@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+pub(super) use hooks::resolved;
 pub(super) use places::caret;
 
 /// What the checks of one runbook share.
