@@ -1,4 +1,11 @@
+//! The world as it is: BMCs, stores, hooks, secrets, the clock. Each implements a trait of [`crate::ports`] and knows
+//! neither steps nor plans.
+
+pub mod clock;
+mod hook_command;
+mod hook_http;
+pub mod hooks;
 pub mod inventory_memory;
-pub mod store_sqlite;
 pub mod redfish;
 pub mod secrets;
+pub mod store_sqlite;

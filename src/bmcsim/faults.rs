@@ -67,11 +67,15 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
+    pub(super) fn reads(self) -> bool {
+        matches!(self, RequestKind::Read | RequestKind::ReadSystem)
+    }
+
     fn covers(self, kind: RequestKind) -> bool {
         use RequestKind::*;
         match self {
             Any => true,
-            Read => matches!(kind, Read | ReadSystem),
+            Read => kind.reads(),
             Write => matches!(kind, Write | SoftOff | HardOff | PowerOn | Restart | SetBoot),
             narrow => narrow == kind,
         }

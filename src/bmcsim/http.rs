@@ -11,6 +11,7 @@ use super::reply::{Answer, general};
 use super::resources::Shown;
 use super::routes::{self, Asked, Reply};
 use crate::model::Span;
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -25,6 +26,26 @@ const BODY_LIMIT: usize = 64 * 1024;
 #[error("the connection is cut on purpose")]
 pub(super) struct Cut;
 
+/// A request that has come in whole.
+struct Arrived {
+    machine: Arc<Machine>,
+    head: Parts,
+    /// Without what names the machine.
+    path: String,
+    /// None: no JSON.
+    body: Option<Value>,
+    kind: RequestKind,
+    /// Counts the machine's requests.
+    nth: u64,
+}
+
+/// What the client gets to see.
+enum Outcome {
+    Answer(Answer),
+    Cut,
+    Hang,
+}
+
 /// `own`: the machine whose listener this is; none where machines are told apart by path.
 pub(super) async fn answer(fleet: Arc<Fleet>, own: Option<Arc<Machine>>, request: Request<Incoming>) -> Result<Response<String>, Cut> {
     let (head, body) = request.into_parts();
@@ -35,27 +56,63 @@ pub(super) async fn answer(fleet: Arc<Fleet>, own: Option<Arc<Machine>>, request
     if path == "/lab" || path.starts_with("/lab/") {
         return Ok(lab::answer(&fleet, &head.method, path, body).into_response());
     }
-    let Some((machine, rest)) = find(&fleet, own, path) else {
+    let Some((machine, path)) = find(&fleet, own, path) else {
         return Ok(routes::nowhere(path).into_response());
     };
-    let parts: Vec<&str> = rest.split('/').filter(|p| !p.is_empty()).collect();
-    let (version, parts) = match parts.as_slice() {
-        ["redfish"] => (true, &[][..]),
-        ["redfish", "v1", below @ ..] => (false, below),
-        _ => return Ok(routes::nowhere(path).into_response()),
+    let path = path.to_owned();
+    let Some(parts) = below(&path) else {
+        return Ok(routes::nowhere(&path).into_response());
     };
-    let asked = Asked { method: &head.method, path: parts, query: head.uri.query(), headers: &head.headers, body: body.as_ref() };
     let _in_flight = machine.enter();
     let nth = machine.requests.fetch_add(1, Ordering::Relaxed);
-    let kind = routes::kind(asked.method, asked.path, asked.body);
-    let number = fleet.log.arrived(entry(&fleet, &machine, asked.method, rest, kind));
+    let kind = routes::kind(&head.method, &parts, body.as_ref());
+    let number = fleet.log.arrived(entry(&fleet, &machine, &head.method, &path, kind));
+    let arrived = Arrived { machine: machine.clone(), head, path, body, kind, nth };
+    let work = process(fleet.clone(), arrived);
+    // What a BMC has heard it does, whether or not its client still waits for the answer.
+    let outcome = if kind.reads() { work.await } else { tokio::spawn(work).await.unwrap_or(Outcome::Cut) };
+    match outcome {
+        Outcome::Answer(answer) => {
+            fleet.log.answered(number, answer.status.as_u16());
+            Ok(answer.into_response())
+        }
+        Outcome::Cut => Err(Cut),
+        Outcome::Hang => std::future::pending().await,
+    }
+}
+
+/// A path below `/redfish/v1`, taken apart at its slashes.
+fn below(path: &str) -> Option<Vec<&str>> {
+    if path.trim_end_matches('/') == VERSIONS {
+        return Some(Vec::new());
+    }
+    let rest = path.strip_prefix("/redfish/v1").filter(|r| r.is_empty() || r.starts_with('/'))?;
+    Some(rest.split('/').filter(|p| !p.is_empty()).collect())
+}
+
+const VERSIONS: &str = "/redfish";
+
+async fn process(fleet: Arc<Fleet>, arrived: Arrived) -> Outcome {
+    let Arrived { machine, head, path, body, kind, nth } = arrived;
     if machine.timing.latency > Span::ZERO {
         tokio::time::sleep(machine.timing.latency.duration()).await;
     }
     let fault = fleet.faults().decide(&machine.name, kind, nth);
-    let answer = if version { routes::versions(&machine) } else { with_fault(&fleet, &machine, &asked, fault).await? };
-    fleet.log.answered(number, answer.status.as_u16());
-    Ok(answer.into_response())
+    if let Some(slow) = fault.as_ref().filter(|f| f.action == FaultAction::Slow) {
+        tokio::time::sleep(slow.by_or(Span::secs(1)).duration()).await;
+    }
+    if fleet.stopped.load(Ordering::Relaxed) {
+        return Outcome::Cut;
+    }
+    if path.trim_end_matches('/') == VERSIONS {
+        return Outcome::Answer(routes::versions(&machine));
+    }
+    let parts = below(&path).unwrap_or_default();
+    let asked = Asked { method: &head.method, path: &parts, query: head.uri.query(), headers: &head.headers, body: body.as_ref() };
+    match fault {
+        None => Outcome::Answer(handle(&fleet, &machine, &machine, &asked, Shown::True, Effect::Now)),
+        Some(fault) => with_fault(&fleet, &machine, &asked, &fault),
+    }
 }
 
 fn entry(fleet: &Fleet, machine: &Machine, method: &Method, path: &str, kind: RequestKind) -> RequestEntry {
@@ -87,35 +144,32 @@ enum After {
     Cut,
     Instead(Answer),
     Garbage,
-    Empty,
 }
 
-async fn with_fault(fleet: &Arc<Fleet>, door: &Arc<Machine>, asked: &Asked<'_>, fault: Option<Fault>) -> Result<Answer, Cut> {
-    let Some(fault) = fault else {
-        return Ok(handle(fleet, door, door, asked, Shown::True, Effect::Now));
-    };
+fn with_fault(fleet: &Arc<Fleet>, door: &Arc<Machine>, asked: &Asked, fault: &Fault) -> Outcome {
     tracing::debug!(machine = %door.name, path = ?asked.path, action = ?fault.action, "fault");
     let late = fault.by_or(Span::secs(30));
     let (mut effect, mut after, mut shown, mut machine) = (Effect::Now, After::Send, Shown::True, door.clone());
     match fault.action {
-        FaultAction::Refuse => return Ok(refusal(&fault, StatusCode::BAD_REQUEST)),
-        FaultAction::Conflict => return Ok(refusal(&fault, StatusCode::CONFLICT)),
-        FaultAction::Error => return Ok(refusal(&fault, StatusCode::INTERNAL_SERVER_ERROR)),
-        FaultAction::Busy => return Ok(busy(&fault)),
-        FaultAction::Hang => return std::future::pending().await,
-        FaultAction::Drop => return Err(Cut),
-        FaultAction::ErrorAfter => after = After::Instead(refusal(&fault, StatusCode::INTERNAL_SERVER_ERROR)),
+        FaultAction::Refuse => return Outcome::Answer(refusal(fault, StatusCode::BAD_REQUEST)),
+        FaultAction::Conflict => return Outcome::Answer(refusal(fault, StatusCode::CONFLICT)),
+        FaultAction::Error => return Outcome::Answer(refusal(fault, StatusCode::INTERNAL_SERVER_ERROR)),
+        FaultAction::Busy => return Outcome::Answer(busy(fault)),
+        FaultAction::Hang => return Outcome::Hang,
+        FaultAction::Drop => return Outcome::Cut,
+        FaultAction::ErrorAfter => after = After::Instead(refusal(fault, StatusCode::INTERNAL_SERVER_ERROR)),
         FaultAction::HangAfter => after = After::Hang,
         FaultAction::DropAfter => after = After::Cut,
         FaultAction::DropLate => (effect, after) = (Effect::Late(late), After::Cut),
         FaultAction::Late => effect = Effect::Late(late),
         FaultAction::Ignore => effect = Effect::Never,
-        FaultAction::Slow => tokio::time::sleep(fault.by_or(Span::secs(1)).duration()).await,
+        // The time has passed already.
+        FaultAction::Slow => {}
         FaultAction::FalseOff => shown = Shown::Off,
         FaultAction::NoPower => shown = Shown::Null,
         FaultAction::Stale => shown = Shown::Ago(late),
         FaultAction::Garbage => after = After::Garbage,
-        FaultAction::Empty => after = After::Empty,
+        FaultAction::Empty => after = After::Instead(Answer::text(StatusCode::OK, "{}".into())),
         FaultAction::WrongMachine => {
             let other = fault.answers.as_deref().and_then(|name| fleet.machine(name));
             machine = other.cloned().unwrap_or(machine);
@@ -123,12 +177,11 @@ async fn with_fault(fleet: &Arc<Fleet>, door: &Arc<Machine>, asked: &Asked<'_>, 
     }
     let answer = handle(fleet, door, &machine, asked, shown, effect);
     match after {
-        After::Send => Ok(answer),
-        After::Hang => std::future::pending().await,
-        After::Cut => Err(Cut),
-        After::Instead(other) => Ok(other),
-        After::Garbage => Ok(garbage(answer)),
-        After::Empty => Ok(Answer::text(StatusCode::OK, "{}".into())),
+        After::Send => Outcome::Answer(answer),
+        After::Hang => Outcome::Hang,
+        After::Cut => Outcome::Cut,
+        After::Instead(other) => Outcome::Answer(other),
+        After::Garbage => Outcome::Answer(garbage(answer)),
     }
 }
 

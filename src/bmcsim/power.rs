@@ -222,7 +222,7 @@ impl Fleet {
 
     fn come_on(&self, machine: &Arc<Machine>, state: &mut State) {
         let wanted = state.wanted();
-        let got_all = self.witness.open(self.now(), &machine.name, wanted.clone());
+        let got_all = self.witness.open(self.now(), &machine.name, &wanted);
         let can_boot = !wanted.is_empty() && got_all;
         let blind = state.adapters.iter().all(|a| a.iscsi.is_none());
         state.boots = can_boot || state.boots_from_network() || blind || machine.spec.local_disk;

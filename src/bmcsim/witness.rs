@@ -97,16 +97,16 @@ impl Record {
         self.exports.get(&target).is_none_or(|who| who.iter().any(|i| i.eq_ignore_ascii_case(wanted.initiator.trim())))
     }
 
-    fn open(&mut self, at: Time, machine: &Arc<str>, wanted: Wanted) -> bool {
+    fn open(&mut self, at: Time, machine: &Arc<str>, wanted: &Wanted) -> bool {
         let volume = wanted.volume();
-        if !self.allows(&wanted) {
+        if !self.allows(wanted) {
             self.note(at, machine, &volume, Doing::Denied);
             return false;
         }
         self.note(at, machine, &volume, Doing::Opened);
         let holders = self.open.entry(volume.clone()).or_default();
         let mut machines: Vec<String> = holders.iter().filter(|o| o.machine != *machine).map(|o| o.machine.to_string()).collect();
-        holders.push(Opened { machine: machine.clone(), wanted });
+        holders.push(Opened { machine: machine.clone(), wanted: wanted.clone() });
         if !machines.is_empty() {
             machines.push(machine.to_string());
             tracing::error!(volume, ?machines, "two machines have one volume open");
@@ -115,23 +115,19 @@ impl Record {
         true
     }
 
-    /// Close what `goes` says of this volume; the number of holders that went.
-    fn let_go(&mut self, at: Time, what: Doing, goes: impl Fn(&Record, &Opened) -> bool) {
+    /// Close what no export allows any more.
+    fn revoke(&mut self, at: Time) {
         let mut gone = Vec::new();
         let mut open = std::mem::take(&mut self.open);
-        open.retain(|volume, holders| {
-            holders.retain(|o| {
-                let going = goes(self, o);
-                if going {
-                    gone.push((o.machine.clone(), volume.clone()));
-                }
-                !going
-            });
-            !holders.is_empty()
-        });
+        for (volume, holders) in &mut open {
+            let (kept, revoked): (Vec<_>, Vec<_>) = std::mem::take(holders).into_iter().partition(|o| self.allows(&o.wanted));
+            *holders = kept;
+            gone.extend(revoked.into_iter().map(|o| (o.machine, volume.clone())));
+        }
+        open.retain(|_, holders| !holders.is_empty());
         self.open = open;
         for (machine, volume) in gone {
-            self.note(at, &machine, &volume, what);
+            self.note(at, &machine, &volume, Doing::Revoked);
         }
     }
 }
@@ -151,9 +147,10 @@ impl Witness {
     }
 
     /// A machine that came On opens what its boot configuration names. Says whether it got all of it.
-    pub(super) fn open(&self, at: Time, machine: &Arc<str>, wanted: Vec<Wanted>) -> bool {
+    pub(super) fn open(&self, at: Time, machine: &Arc<str>, wanted: &[Wanted]) -> bool {
         let mut record = self.record();
-        wanted.into_iter().fold(true, |all, w| record.open(at, machine, w) && all)
+        let refused = wanted.iter().filter(|w| !record.open(at, machine, w)).count();
+        refused == 0
     }
 
     /// A machine that goes Off closes what it opened.
@@ -178,7 +175,7 @@ impl Witness {
     pub(super) fn set_exports(&self, at: Time, exports: BTreeMap<String, Vec<String>>) {
         let mut record = self.record();
         record.exports = exports.into_iter().map(|(iqn, who)| (iqn.trim().to_lowercase(), who)).collect();
-        record.let_go(at, Doing::Revoked, |record, o| !record.allows(&o.wanted));
+        record.revoke(at);
     }
 
     pub(super) fn exports(&self) -> BTreeMap<String, Vec<String>> {
@@ -214,11 +211,11 @@ mod tests {
     fn two_machines_at_once_are_a_violation_one_after_the_other_is_none() {
         let witness = Witness::default();
         let (a, b) = (Arc::from("a"), Arc::from("b"));
-        witness.open(Time(1), &a, wanted("iqn.x:V", ""));
+        witness.open(Time(1), &a, &wanted("iqn.x:V", ""));
         witness.close(Time(2), &a, &wanted("iqn.x:V", ""));
-        witness.open(Time(3), &b, wanted("iqn.x:v", ""));
+        witness.open(Time(3), &b, &wanted("iqn.x:v", ""));
         assert_eq!(witness.report().violations, []);
-        witness.open(Time(4), &a, wanted(" iqn.x:v ", ""));
+        witness.open(Time(4), &a, &wanted(" iqn.x:v ", ""));
         let report = witness.report();
         let violation = Violation { volume: "iqn.x:v/1".into(), machines: vec!["b".into(), "a".into()], at: Time(4) };
         assert_eq!(report.violations, [violation], "spelling makes no other volume");
@@ -229,12 +226,12 @@ mod tests {
     fn an_export_keeps_others_out_and_taking_it_away_ends_the_session() {
         let witness = Witness::new(BTreeMap::from([("iqn.x:v".into(), vec!["iqn.a".into()])]));
         let (a, b) = (Arc::from("a"), Arc::from("b"));
-        assert!(witness.open(Time(1), &a, wanted("iqn.x:v", "iqn.a")));
-        assert!(!witness.open(Time(2), &b, wanted("iqn.x:v", "iqn.b")));
+        assert!(witness.open(Time(1), &a, &wanted("iqn.x:v", "iqn.a")));
+        assert!(!witness.open(Time(2), &b, &wanted("iqn.x:v", "iqn.b")));
         assert_eq!(witness.report().violations, []);
         witness.set_exports(Time(3), BTreeMap::from([("iqn.x:v".into(), vec!["iqn.b".into()])]));
         assert!(witness.report().open.is_empty());
-        assert!(witness.open(Time(4), &b, wanted("iqn.x:v", "iqn.b")));
+        assert!(witness.open(Time(4), &b, &wanted("iqn.x:v", "iqn.b")));
         let what: Vec<Doing> = witness.log().iter().map(|e| e.what).collect();
         assert_eq!(what, [Doing::Opened, Doing::Denied, Doing::Revoked, Doing::Opened]);
     }

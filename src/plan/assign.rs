@@ -67,7 +67,13 @@ pub struct Choice {
     pub diagnostics: Diagnostics,
 }
 
-pub(super) const NAMED_POOL: &str = "destinations";
+/// `did you mean ...?` for a node that is not there.
+pub(super) fn suggest_node(fleet: &Fleet, name: &str) -> Option<String> {
+    wanted::suggest(fleet, name)
+}
+
+/// The pool of a pair whose destination the runbook names.
+pub const NAMED_POOL: &str = "destinations";
 
 pub(super) fn error(code: &'static str, message: String, hint: Option<String>) -> Diagnostic {
     Diagnostic { code, severity: Severity::Error, message, span: None, hint }
@@ -105,10 +111,8 @@ pub fn choose(runbook: &Runbook, fleet: &Fleet, only: Option<&[String]>, exclude
     let classes = Classes::new(runbook, &judge, &able, &spares, &mut diagnostics);
     let assigned = classes.assign();
     let matched: BTreeSet<NodeId> = assigned.iter().map(|p| p.source).collect();
-    for source in able.iter().filter(|s| !matched.contains(&s.node.id)) {
-        let (code, why) = classes.why_unmatched(source.node);
-        left_out.push(source.left_out(code, why));
-    }
+    let unmatched: Vec<&Wanted> = able.iter().filter(|s| !matched.contains(&s.node.id)).collect();
+    left_out.extend(classes.unmatched(&unmatched));
     let pools = classes.pools(&assigned);
     pairs.extend(assigned);
     pairs.sort_by_key(|p| (p.group, fleet.nodes.get(&p.source).map(|n| n.name.clone()), p.source));
@@ -121,7 +125,7 @@ fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Di
     let known = names.iter().filter_map(|name| match fleet.find(name) {
         Some(node) => Some(node.id),
         None => {
-            diagnostics.push(error("P001", format!("unknown node `{name}` in `{option}`"), wanted::suggest(fleet, name)));
+            diagnostics.push(error("P001", format!("unknown node `{name}` in `{option}`"), suggest_node(fleet, name)));
             None
         }
     });

@@ -69,7 +69,7 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
         let mut cx = Context { holder: holder.clone(), begun: false, attempt: 0, number };
         let wrong = |text: &str| {
             Unfit::Wrong(Box::new(Diagnostic {
-                code: "P004",
+                code: "P023",
                 severity: Severity::Error,
                 message: format!("{} ({} -> {}), step {number} `{}`: {text}", switchover.id, switchover.source.name, switchover.destination.name, step.name()),
                 span: None,

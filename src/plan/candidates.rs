@@ -41,6 +41,10 @@ pub enum LeftOutCode {
     PowerInTransition,
     /// Its BMC answers but does not say whether the machine is on.
     PowerUnknown,
+    /// The boot method that the runbook asks for cannot be used with it or its spare.
+    BootUnsupported,
+    /// Its adapter opens another volume than the inventory says.
+    BootMismatch,
     /// No spare matches.
     NoSpare,
     /// Spares match, but all are taken or must stay behind.
@@ -69,6 +73,8 @@ pub enum SpareCode {
     ContradictingFacts,
     Silent,
     WrongMachine,
+    /// Its BMC does not say which machine it speaks for.
+    Unidentified,
     /// It is on: somebody uses it.
     PowerOn,
     PowerInTransition,
@@ -257,6 +263,24 @@ fn wrong_machine(node: &Node, seen: &Identity) -> Option<String> {
     })
 }
 
+/// S1 needs to know whose power was read. An inventory that has no identity yet learns the first one that is seen; a BMC
+/// that shows none, or none that can be compared, proves nothing.
+fn unidentified(node: &Node, seen: &Identity) -> Option<String> {
+    if seen.is_empty() {
+        let name = &node.name;
+        return Some(format!(
+            "the BMC of `{name}` names neither a system UUID nor a serial number: its word proves nothing of this machine"
+        ));
+    }
+    if node.identity.is_empty() || node.identity.recognises(seen).is_some() {
+        return None;
+    }
+    Some(format!(
+        "nothing that the BMC of `{}` says of its machine can be compared with the inventory's identity; declare its UUID",
+        node.name
+    ))
+}
+
 /// Everything that keeps a node from being a spare, whatever the source and the pool.
 pub fn spare_obstacles(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<Obstacle<SpareCode>> {
     use SpareCode as C;
@@ -286,7 +310,8 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
         Live::Silent(fault) => obstacle(C::Silent, format!("the BMC of `{name}` is silent ({fault})")),
         Live::Answered { reading, .. } => match (wrong_machine(node, &reading.identity), reading.power) {
             (Some(text), _) => obstacle(C::WrongMachine, text),
-            (None, PowerState::Off) => None,
+
+            (None, PowerState::Off) => unidentified(node, &reading.identity).and_then(|text| obstacle(C::Unidentified, text)),
             (None, PowerState::On) => obstacle(C::PowerOn, format!("`{name}` is On: somebody uses it, or it must be switched off first")),
             (None, PowerState::Unknown) => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),
             (None, moving) => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}")),

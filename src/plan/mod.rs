@@ -3,13 +3,16 @@
 //! [`plan`] is pure, total and deterministic. The plan names every node, record, hook, reset type and time limit, and
 //! says what was left out and why; no meaningful choice is left to execution.
 
+pub mod assign;
 mod audit;
-mod candidates;
+pub mod candidates;
 mod diff;
+pub mod explain;
 mod recipe;
 mod types;
 
-pub use candidates::choose;
+pub use assign::{Choice, LeftOut, PoolUse, choose};
+pub use candidates::LeftOutCode;
 pub use diff::*;
 pub use types::*;
 
@@ -53,7 +56,7 @@ impl Landing {
 /// # Errors
 /// What keeps this runbook from being carried out on this fleet, all of it at once.
 pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let choice = choose(runbook, fleet, &request.only, &request.exclude);
+    let choice = choose(runbook, fleet, (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
     let mut after = fleet.clone();
@@ -73,7 +76,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     refuse_left_out(runbook, &choice.left_out, &left_out, &mut diagnostics);
     if switchovers.is_empty() && left_out.is_empty() && !diagnostics.has_errors() {
         diagnostics.0.push(Diagnostic {
-            code: "P001",
+            code: "P020",
             severity: Severity::Warning,
             message: "no node is to be switched over: `sources` selects none".into(),
             span: None,
@@ -116,7 +119,7 @@ fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagno
         };
         if refuse {
             diagnostics.0.push(Diagnostic {
-                code: "P002",
+                code: "P021",
                 severity: Severity::Error,
                 message: format!("`{}` cannot be switched over: {}", left.name, left.why),
                 span: None,

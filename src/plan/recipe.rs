@@ -1,6 +1,7 @@
 //! THE order of steps. Everything that a switchover does, it does because this file says so.
 
-use super::candidates::{LeftOut, LeftOutCode, Pair as Chosen};
+use super::assign::{LeftOut, NAMED_POOL, Pair as Chosen};
+use super::candidates::LeftOutCode;
 use super::{Request, Switchover, digest_of};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::*;
@@ -67,7 +68,7 @@ pub fn compose(
         id,
         source: cx.pair.source.clone(),
         destination: cx.pair.destination.clone(),
-        pool: (!chosen.pool.is_empty()).then(|| chosen.pool.clone()),
+        pool: (chosen.pool != NAMED_POOL).then(|| chosen.pool.clone()),
         group: chosen.group,
         preferred: chosen.preferred.clone(),
         identical: u32::try_from(chosen.identical).unwrap_or(u32::MAX),
@@ -313,7 +314,7 @@ impl<'a> Cook<'a> {
 
     fn wrong(&self, hook: &HookTemplate, part: &str, error: &ExpressionError) -> Unfit {
         Unfit::Wrong(Box::new(Diagnostic {
-            code: "P003",
+            code: "P022",
             severity: Severity::Error,
             message: format!("hook `{}`, `{part}`, for `{}`: {}", hook.name, self.source.name, error.message),
             span: None,

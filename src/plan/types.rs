@@ -1,12 +1,12 @@
 //! What a plan is made of. Saved as JSON with a format version; single use; bound to its store.
 
+use super::assign::{LeftOut, PoolUse};
 use crate::model::*;
 use crate::runbook::Mode;
 use crate::step::{Machine, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use super::candidates::{LeftOut, PoolUse};
 
 /// Raised whenever a plan of the version before could be misread.
 pub const PLAN_FORMAT: u32 = 1;

@@ -1,8 +1,13 @@
 mod assign;
+mod assignment_laws;
 mod bmcsim;
+mod conformance;
 mod crash;
 mod fleets;
+mod hooks;
 mod language;
+mod matching;
 mod redfish;
 mod seeds;
+mod store;
 mod tidy;

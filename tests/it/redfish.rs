@@ -1,4 +1,8 @@
 //! The Redfish adapter against canned answers: what BMCs really say, and what must become of it.
 
+mod boot;
 mod fake;
 mod power;
+mod sessions;
+mod trust;
+mod vendors;

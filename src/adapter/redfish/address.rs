@@ -32,6 +32,11 @@ impl Address {
         Ok(Address { origin, prefix })
     }
 
+    /// HTTP without TLS.
+    pub(super) fn is_plain(&self) -> bool {
+        self.origin.scheme() == "http"
+    }
+
     pub(super) fn host(&self) -> &str {
         self.origin.host_str().unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use super::quirks;
 use super::session::Auth;
 use super::system::MEMBERS_MAX;
 use super::wire::{Item, Link, flag, list, number, part, paths, text};
-use crate::model::{BootMode, CpuFacts, Facts, Fault, Health, PowerRestorePolicy};
+use crate::model::{BootMode, CpuFacts, Facts, Fault, Health, Identity, PowerRestorePolicy};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -155,6 +155,11 @@ impl<T> Default for Expanded<T> {
     }
 }
 
+/// `To be filled by O.E.M.` is what nobody filled in: two machines that both say so have nothing in common.
+fn said(text: &Option<String>) -> Option<String> {
+    Identity::clean(None, text.as_deref()).serial_number
+}
+
 /// A positive whole number, as counts are.
 fn count(n: Option<f64>) -> Option<u32> {
     n.filter(|n| *n >= 1.0 && *n <= f64::from(u32::MAX)).map(|n| n.round() as u32)
@@ -190,9 +195,9 @@ impl Line {
         firmware.extend(system.bios_version.clone().map(|v| ("bios".to_owned(), v)));
         firmware.extend(self.manager_firmware(system).await?.map(|v| ("bmc".to_owned(), v)));
         Ok(Facts {
-            manufacturer: system.manufacturer.clone(),
-            model: system.model.clone(),
-            sku: system.sku.clone(),
+            manufacturer: said(&system.manufacturer),
+            model: said(&system.model),
+            sku: said(&system.sku),
             cpu: self.cpu(system).await?,
             memory_mib: self.memory(system).await?,
             boot_mode: self.boot_mode(system, secure_boot).await?,

@@ -12,8 +12,7 @@ use crate::model::{Fault, IscsiBoot};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const PORT: u16 = 3260;
 
@@ -76,9 +75,25 @@ struct BootBody {
 /// An adapter function with `iSCSIBoot`.
 pub(super) struct Function {
     url: Url,
-    /// This process has written to its settings resource: what that holds is what will be. Until then it counts for
-    /// nothing, as a settings resource that was never written may be blank.
-    pending: AtomicBool,
+    /// What this process has written to its settings resource and the function does not show yet: until it does, what
+    /// the settings resource holds is what will be. At other times that counts for nothing: it may be blank.
+    written: Mutex<Option<IscsiBoot>>,
+}
+
+impl Function {
+    fn written(&self) -> MutexGuard<'_, Option<IscsiBoot>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is something written that `now` does not show? Once it is shown, it is forgotten.
+    fn waits(&self, now: &BootBody) -> bool {
+        let mut written = self.written();
+        let shown = written.as_ref().is_some_and(|want| if want.is_clear() { !now.is_set() } else { now.config() == *want });
+        if shown {
+            *written = None;
+        }
+        written.is_some()
+    }
 }
 
 /// A function as it was just read.
@@ -196,7 +211,7 @@ impl Line {
         };
         let answer = self.patch(&url, &Value::Object(body)).await?;
         if settings.is_some() {
-            seen.function.pending.store(true, Ordering::Relaxed);
+            *seen.function.written() = Some(want.clone());
         }
         self.follow(&answer).await
     }
@@ -221,7 +236,7 @@ impl Line {
                 &own
             }
         };
-        let before = known.take().unwrap_or_default();
+        let before = known.clone().unwrap_or_default();
         let seen = self.walk(system, &before).await?;
         *known = Some(seen.iter().map(|s| Arc::clone(&s.function)).collect());
         Ok(seen)
@@ -257,7 +272,7 @@ impl Line {
             for path in self.members(&functions).await?.unwrap_or_default() {
                 let Ok(url) = self.address.url(&path) else { continue };
                 let known = before.iter().find(|f| f.url == url).cloned();
-                let function = known.unwrap_or_else(|| Arc::new(Function { url, pending: AtomicBool::new(false) }));
+                let function = known.unwrap_or_else(|| Arc::new(Function { url, written: Mutex::default() }));
                 match self.get(&function.url).await {
                     Ok(answer) => seen.extend(self.seen(function, &answer).await?),
                     Err(trouble) if trouble.status.is_some() => {}
@@ -272,7 +287,7 @@ impl Line {
     async fn seen(&self, function: Arc<Function>, answer: &Answer) -> Result<Option<Seen>, Fault> {
         let body: FunctionBody = answer.parse(&self.shown(&function.url))?;
         let Some(mut boot) = body.boot.clone() else { return Ok(None) };
-        if function.pending.load(Ordering::Relaxed)
+        if function.waits(&boot)
             && let Some(path) = body.settings.as_ref().and_then(|s| s.object.0.as_deref())
         {
             let url = self.address.url(path)?;

@@ -17,7 +17,7 @@ pub mod quirks;
 mod reset;
 mod session;
 mod system;
-pub(crate) mod tls;
+pub(in crate::adapter) mod tls;
 mod trouble;
 mod wire;
 
@@ -150,7 +150,7 @@ impl Redfish {
 
     fn open(&self, at: &BmcEndpoint) -> Result<Line, Fault> {
         let address = Address::parse(&at.address)?;
-        let channel = self.channels.channel(&at.tls, address.host())?;
+        let channel = if address.is_plain() { self.channels.plain()? } else { self.channels.channel(&at.tls, address.host())? };
         let credentials = match (&at.username, &at.password) {
             (Some(username), Some(password)) => {
                 Some(Credentials { username: username.clone(), password: password.clone(), secrets: Arc::clone(&self.secrets) })

@@ -31,7 +31,7 @@ enum Rule {
 }
 
 /// One way of deciding. It remembers the fingerprints that it refused, so that a message can show them to a person.
-pub(super) struct Verifier {
+pub(in crate::adapter) struct Verifier {
     rule: Rule,
     provider: Arc<CryptoProvider>,
     refused: Mutex<HashMap<String, String>>,
@@ -132,13 +132,13 @@ impl ServerCertVerifier for Verifier {
 
 /// A client and the verifier behind it.
 #[derive(Clone)]
-pub(super) struct Channel {
+pub(in crate::adapter) struct Channel {
     pub client: reqwest::Client,
     pub verifier: Arc<Verifier>,
 }
 
 /// The shared clients.
-pub(super) struct Channels {
+pub(in crate::adapter) struct Channels {
     provider: Arc<CryptoProvider>,
     options: RedfishOptions,
     built: Mutex<Built>,
@@ -146,6 +146,7 @@ pub(super) struct Channels {
 
 #[derive(Default)]
 struct Built {
+    plain: Option<Channel>,
     system: Option<Channel>,
     unverified: Option<Channel>,
     by_ca: BTreeMap<String, Channel>,
@@ -153,14 +154,14 @@ struct Built {
 }
 
 impl Channels {
-    pub(super) fn new(options: RedfishOptions) -> Channels {
+    pub(in crate::adapter) fn new(options: RedfishOptions) -> Channels {
         Channels { provider: Arc::new(ring::default_provider()), options, built: Mutex::default() }
     }
 
     /// The client for this trust. `host` is the server name that a pin is looked up by.
-    pub(super) fn channel(&self, trust: &TlsTrust, host: &str) -> Result<Channel, Fault> {
+    pub(in crate::adapter) fn channel(&self, trust: &TlsTrust, host: &str) -> Result<Channel, Fault> {
         let mut built = lock(&self.built);
-        let Built { system, unverified, by_ca, shelves } = &mut *built;
+        let Built { system, unverified, by_ca, shelves, .. } = &mut *built;
         match trust {
             TlsTrust::System => keep(system, || self.build(self.roots(system_roots())?)),
             TlsTrust::Unverified => keep(unverified, || self.build(Rule::Nothing)),
@@ -174,6 +175,11 @@ impl Channels {
             },
             TlsTrust::Fingerprint(pin) => self.pinned(shelves, pin, host),
         }
+    }
+
+    /// The client for plain HTTP: it needs no roots, which take their time to load, and trusts nobody with TLS.
+    pub(in crate::adapter) fn plain(&self) -> Result<Channel, Fault> {
+        keep(&mut lock(&self.built).plain, || self.build(Rule::Pins(Mutex::default())))
     }
 
     fn pinned(&self, shelves: &mut Vec<Channel>, pin: &str, host: &str) -> Result<Channel, Fault> {
@@ -284,7 +290,7 @@ pub(super) fn certificate_advice(error: &Error, trust: &TlsTrust, shown: Option<
 }
 
 /// The rustls error at the bottom of a request error, if there is one. An `io::Error` hides what it wraps from `source`.
-pub(super) fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+pub(in crate::adapter) fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<Error>() {

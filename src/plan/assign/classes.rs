@@ -2,7 +2,7 @@
 
 use super::flow::{self, Cost, Demand, Limit, Supply};
 use super::wanted::{Failures, Wanted};
-use super::{Pair, PoolUse};
+use super::{LeftOut, Pair, PoolUse};
 use crate::diagnostic::Diagnostic;
 use crate::model::*;
 use crate::plan::candidates::LeftOutCode;
@@ -208,30 +208,41 @@ impl<'a, 'j> Classes<'a, 'j> {
             .collect()
     }
 
-    /// Why a source got no spare: what the nearest one misses, or that all were taken.
-    pub(super) fn why_unmatched(&self, source: &Node) -> (LeftOutCode, String) {
-        let Some(class) = self.class_of.get(&source.id) else { return (LeftOutCode::NoSpare, "it has no spare".to_owned()) };
-        let fits = &self.fits[*class];
-        let name = &source.name;
-        if !fits.is_empty() {
-            let count: usize = fits.iter().map(|f| self.spares[f.spare].nodes.len()).sum();
-            let spares = if count == 1 { "1 spare matches" } else { &format!("{count} spares match") };
-            let text = format!("{spares} `{name}`, but all are taken by other sources or must stay behind in their pool (`keep`)");
-            return (LeftOutCode::SparesExhausted, text);
-        }
-        let selected = |spare: &&Class| {
-            let scope = self.judge.scope(source.id, spare.nodes[0].id);
-            let mut pools = self.runbook.pools.iter().filter(|p| p.provision_states.contains(&spare.nodes[0].provision_state));
+    /// Why these sources got no spare: what the nearest one misses, or that all were taken.
+    pub(super) fn unmatched(&self, sources: &[&Wanted]) -> Vec<LeftOut> {
+        let mut nearest: BTreeMap<usize, Option<(&Node, Judgement)>> = BTreeMap::new();
+        let told = sources.iter().filter_map(|source| {
+            let (class, name) = (*self.class_of.get(&source.node.id)?, &source.node.name);
+            if !self.fits[class].is_empty() {
+                return Some(source.left_out(LeftOutCode::SparesExhausted, self.exhausted(class, name)));
+            }
+            // Sources of one class miss the same: with many of them left out the search is made once.
+            let text = match nearest.entry(class).or_insert_with(|| self.nearest(class)) {
+                None => format!("no free spare is in any pool for `{name}`; `coldswap explain RUNBOOK {name}` shows each node"),
+                Some((node, judgement)) => nearest_text(name, node, judgement),
+            };
+            Some(source.left_out(LeftOutCode::NoSpare, text))
+        });
+        told.collect()
+    }
+
+    fn exhausted(&self, class: usize, name: &str) -> String {
+        let count: usize = self.fits[class].iter().map(|f| self.spares[f.spare].nodes.len()).sum();
+        let spares = if count == 1 { "1 spare matches".to_owned() } else { format!("{count} spares match") };
+        format!("{spares} `{name}`, but all are taken by other sources or must stay behind in their pool (`keep`)")
+    }
+
+    /// Of the free spares in its pools, the one that misses the fewest rules, then by the least, then by name.
+    fn nearest(&self, class: usize) -> Option<(&'a Node, Judgement)> {
+        let source = self.sources[class].nodes[0].id;
+        let selected = |node: &&Node| {
+            let scope = self.judge.scope(source, node.id);
+            let mut pools = self.runbook.pools.iter().filter(|p| p.provision_states.contains(&node.provision_state));
             pools.any(|p| p.select.holds(&scope).unwrap_or(false))
         };
-        let judged = self.spares.iter().filter(selected).map(|spare| (spare.nodes[0], self.judge.judge(source.id, spare.nodes[0].id)));
         let distance = |j: &Judgement| (j.misses().count(), j.misses().fold(0u64, |sum, f| sum.saturating_add(f.gap)));
-        let nearest = judged.min_by_key(|(node, judgement)| (distance(judgement), node.name.clone()));
-        let text = match nearest {
-            None => format!("no free spare is in any pool for `{name}`; `coldswap explain RUNBOOK {name}` shows each node"),
-            Some((node, judgement)) => nearest_text(source, node, &judgement),
-        };
-        (LeftOutCode::NoSpare, text)
+        let free = self.spares.iter().map(|spare| spare.nodes[0]).filter(selected);
+        free.map(|node| (node, self.judge.judge(source, node.id))).min_by_key(|(node, judgement)| (distance(judgement), node.name.clone()))
     }
 }
 
@@ -245,7 +256,7 @@ fn hold_back(supplies: &mut [Supply], set: &BTreeSet<usize>, keep: usize) {
 }
 
 /// `no spare has 524288 MiB of memory (nearest: spare-09, 393216)`.
-fn nearest_text(source: &Node, nearest: &Node, judgement: &Judgement) -> String {
+fn nearest_text(source: &str, nearest: &Node, judgement: &Judgement) -> String {
     let misses: Vec<_> = judgement.misses().collect();
     if let [one] = misses[..]
         && let (Some(fact), Some(need)) = (one.rule.strip_prefix("identical "), &one.source)
@@ -260,7 +271,7 @@ fn nearest_text(source: &Node, nearest: &Node, judgement: &Judgement) -> String 
     let rules = judgement.findings.len();
     format!(
         "no spare matches `{}` (nearest: {}, which misses {} of {rules} rules: {})",
-        source.name,
+        source,
         nearest.name,
         missed.len(),
         missed.join("; ")

@@ -157,51 +157,64 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Every source and spare by itself: (matched per group, cost), best over all possibilities.
-    fn brute(demands: &[Demand], supplies: &[Supply], limits: &[Limit], groups: usize) -> (Vec<Reverse<usize>>, Cost) {
-        fn go(
-            at: usize,
-            units: &[(usize, usize)],
-            d: &[Demand],
-            left: &mut Vec<usize>,
-            caps: &mut Vec<usize>,
-            s: &[Supply],
-            l: &[Limit],
-            now: &mut (Vec<Reverse<usize>>, Cost),
-            best: &mut (Vec<Reverse<usize>>, Cost),
-        ) {
-            let Some((demand, group)) = units.get(at).copied() else {
-                if *now < *best {
-                    *best = now.clone();
+    type Worth = (Vec<Reverse<usize>>, Cost);
+
+    /// All possibilities, one source after the other.
+    struct Search<'p> {
+        demands: &'p [Demand],
+        supplies: &'p [Supply],
+        limits: &'p [Limit],
+        units: Vec<usize>,
+        left: Vec<usize>,
+        capacities: Vec<usize>,
+        now: Worth,
+        best: Worth,
+    }
+
+    impl Search<'_> {
+        fn go(&mut self, at: usize) {
+            let Some(demand) = self.units.get(at).map(|n| &self.demands[*n]) else {
+                if self.now < self.best {
+                    self.best = self.now.clone();
                 }
                 return;
             };
-            go(at + 1, units, d, left, caps, s, l, now, best);
-            for (to, cost) in &d[demand].edges {
-                let chain: Vec<usize> = std::iter::successors(s[*to].limit, |n| l[*n].parent).collect();
-                if left[*to] == 0 || chain.iter().any(|n| caps[*n] == 0) {
+            self.go(at + 1);
+            for (to, cost) in &demand.edges {
+                let chain: Vec<usize> = std::iter::successors(self.supplies[*to].limit, |n| self.limits[*n].parent).collect();
+                if self.left[*to] == 0 || chain.iter().any(|n| self.capacities[*n] == 0) {
                     continue;
                 }
-                left[*to] -= 1;
-                chain.iter().for_each(|n| caps[*n] -= 1);
-                now.0[group].0 += 1;
-                now.1 += cost;
-                go(at + 1, units, d, left, caps, s, l, now, best);
-                now.1 -= cost;
-                now.0[group].0 -= 1;
-                chain.iter().for_each(|n| caps[*n] += 1);
-                left[*to] += 1;
+                self.left[*to] -= 1;
+                chain.iter().for_each(|n| self.capacities[*n] -= 1);
+                self.now.0[demand.group].0 += 1;
+                self.now.1 += cost;
+                self.go(at + 1);
+                self.now.1 -= cost;
+                self.now.0[demand.group].0 -= 1;
+                chain.iter().for_each(|n| self.capacities[*n] += 1);
+                self.left[*to] += 1;
             }
         }
-        let units: Vec<_> = demands.iter().enumerate().flat_map(|(n, d)| std::iter::repeat_n((n, d.group), d.count)).collect();
-        let mut best = (vec![Reverse(0); groups], Cost::MAX);
-        let mut left = supplies.iter().map(|s| s.count).collect();
-        let mut caps = limits.iter().map(|l| l.capacity).collect();
-        go(0, &units, demands, &mut left, &mut caps, supplies, limits, &mut (vec![Reverse(0); groups], 0), &mut best);
-        best
     }
 
-    fn value(demands: &[Demand], answer: &[Vec<(usize, usize)>], groups: usize) -> (Vec<Reverse<usize>>, Cost) {
+    /// Matched by group and cost, best over all possibilities.
+    fn brute(demands: &[Demand], supplies: &[Supply], limits: &[Limit], groups: usize) -> Worth {
+        let mut search = Search {
+            demands,
+            supplies,
+            limits,
+            units: demands.iter().enumerate().flat_map(|(n, d)| std::iter::repeat_n(n, d.count)).collect(),
+            left: supplies.iter().map(|s| s.count).collect(),
+            capacities: limits.iter().map(|l| l.capacity).collect(),
+            now: (vec![Reverse(0); groups], 0),
+            best: (vec![Reverse(0); groups], Cost::MAX),
+        };
+        search.go(0);
+        search.best
+    }
+
+    fn value(demands: &[Demand], answer: &[Vec<(usize, usize)>], groups: usize) -> Worth {
         let mut value = (vec![Reverse(0); groups], 0);
         for (demand, got) in demands.iter().zip(answer) {
             for (to, n) in got {

@@ -104,7 +104,7 @@ fn node_value(node: &Node, power: PowerState, connectors: &[&VolumeConnector], t
         ("instance", instance),
         ("owner", Value::optional(node.owner.as_deref())),
         ("lessee", Value::optional(node.lessee.as_deref())),
-        ("bmc", Value::map([("address", Value::text(&node.bmc.address))])),
+        ("bmc", Value::map([("address", Value::text(&without_credentials(&node.bmc.address)))])),
         ("connectors", connectors_value(connectors)),
         ("targets", Value::list(targets.iter().map(|t| target_value(t)))),
     ])
@@ -147,6 +147,17 @@ fn target_value(target: &VolumeTarget) -> Value {
         ("properties", scalars(target.properties.iter().filter(|(k, _)| !holds_secret(k)))),
         ("shareable", Value::Bool(target.shareable)),
     ])
+}
+
+/// `https://user:password@host` is an address that works, so somebody writes it.
+fn without_credentials(address: &str) -> String {
+    match address.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('/').unwrap_or((rest, "")))) {
+        Some((scheme, (host, path))) if host.contains('@') => {
+            let host = host.rsplit('@').next().unwrap_or(host);
+            format!("{scheme}://{host}/{path}").trim_end_matches('/').to_owned()
+        }
+        _ => address.to_owned(),
+    }
 }
 
 /// Ironic keeps CHAP credentials among a target's properties (`auth_username`, `auth_password`).

@@ -26,6 +26,7 @@ fn fleet() -> (Fleet, NodeId, NodeId) {
     }))
     .expect("facts");
     web.instance = Some(Instance { uuid: uuid::Uuid::nil(), name: Some("shop-db".into()) });
+    web.bmc.address = "https://root:SESAME@10.0.0.1".into();
     web.bmc.username = Some(Sensitive::Plain("SESAME".into()));
     web.bmc.password = Some(SecretRef::Env("SESAME".into()));
     let spare = Node::named("spare-01", "https://10.0.0.2");
@@ -303,6 +304,7 @@ fn a_value_that_is_one_template_keeps_its_type() {
 
 #[test]
 fn no_secret_can_be_reached() {
+    assert_eq!(render("{{ source.bmc.address }}").as_deref(), Ok("https://10.0.0.1"));
     let (fleet, ..) = fleet();
     for value in node_values(&fleet).values() {
         assert!(!serde_json::Value::from(value).to_string().contains("SESAME"));

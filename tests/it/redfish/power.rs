@@ -304,3 +304,18 @@ async fn a_bmc_gets_one_request_at_a_time_and_a_late_command_is_not_sent() {
     let fault = redfish.reset(&fake.at(), ResetType::On).await.expect_err("too late");
     assert_eq!((fault.kind, fake.commands().len()), (FaultKind::Transient, 0), "{fault}");
 }
+
+#[tokio::test]
+async fn a_bmc_may_have_limits_of_its_own() {
+    let (slow, other) = (Fake::with_system(system()).await, Fake::with_system(system()).await);
+    for fake in [&slow, &other] {
+        fake.instead(&format!("POST {RESET}"), status(204).delay(Duration::from_millis(700)));
+    }
+    let address = slow.at().address;
+    let common = options();
+    let patient = coldswap::adapter::redfish::Limits { request_timeout: Duration::from_secs(5), ..common.limits() };
+    let overrides: coldswap::adapter::redfish::Overrides = Arc::new(move |at| (at.address == address).then(|| patient.clone()));
+    let redfish = Redfish::new(RedfishOptions { overrides: Some(overrides), ..common }, Arc::new(SystemSecrets::default()));
+    redfish.reset(&slow.at(), ResetType::On).await.expect("it takes its time");
+    assert_eq!(redfish.reset(&other.at(), ResetType::On).await.expect_err("too slow").kind, FaultKind::Unknown);
+}

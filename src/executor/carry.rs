@@ -1,0 +1,118 @@
+//! An order becomes port calls, and what they gave becomes an input.
+
+use crate::engine::{Input, Order};
+use crate::model::*;
+use crate::ports::{Bmc, Clock, HookRunner, Inventory, Store};
+use crate::step::{Command, Observation, Query};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Everything that the executor may touch.
+#[derive(Clone)]
+pub struct Ports {
+    pub inventory: Arc<dyn Inventory>,
+    pub bmc: Arc<dyn Bmc>,
+    pub hooks: Arc<dyn HookRunner>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+}
+
+pub struct Carrier {
+    ports: Ports,
+    endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
+}
+
+/// Adapters have limits of their own; this one is for an adapter that forgets. Longer than any of theirs but a hook's.
+const PORT_LIMIT: Duration = Duration::from_secs(120);
+
+impl Carrier {
+    pub fn new(ports: Ports, fleet: &Fleet) -> Carrier {
+        let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
+        Carrier { ports, endpoints }
+    }
+
+    fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
+        self.endpoints.get(&node).cloned().ok_or_else(|| Fault::refused(format!("node {node} is not in the inventory any more")))
+    }
+
+    async fn look(&self, query: &Query) -> Observation {
+        match self.try_look(query).await {
+            Ok(seen) => seen,
+            Err(fault) => Observation::Unreadable(fault),
+        }
+    }
+
+    async fn try_look(&self, query: &Query) -> Result<Observation, Fault> {
+        let inventory = &self.ports.inventory;
+        Ok(match query {
+            Query::Node(id) => {
+                let node = limited(inventory.node(*id), Fault::transient).await?;
+                let left = node.power_mark.map(|m| m.lands_by.since(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
+                Observation::Node(Box::new(node), left)
+            }
+            Query::System(id) => {
+                let endpoint = self.endpoint(*id)?;
+                Observation::System(limited(self.ports.bmc.read(&endpoint), Fault::transient).await?)
+            }
+            Query::Boot(id) => {
+                let endpoint = self.endpoint(*id)?;
+                let settings = async {
+                    let iscsi = self.ports.bmc.iscsi_boot(&endpoint).await?;
+                    let reading = self.ports.bmc.read(&endpoint).await?;
+                    Ok(BootSettings { iscsi, boot_override: Some(reading.boot_override) })
+                };
+                Observation::Boot(limited(settings, Fault::transient).await?)
+            }
+            Query::Connector(id) => Observation::At(limited(inventory.connector(*id), Fault::transient).await?.node),
+            Query::Target(id) => Observation::At(limited(inventory.target(*id), Fault::transient).await?.node),
+            Query::SameVolume(id) => {
+                let own = limited(inventory.target(*id), Fault::transient).await?;
+                let same = limited(inventory.same_volume(*id), Fault::transient).await?;
+                let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
+                Observation::AlsoAt(elsewhere.collect())
+            }
+            Query::Check(call) => Observation::Check(self.ports.hooks.run(&call.hook, &call.action, &call.context).await?),
+        })
+    }
+
+    async fn act(&self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        match command {
+            Command::Change(change) => limited(self.ports.inventory.change(change), Fault::unknown).await?,
+            Command::Reset { node, reset } => {
+                let endpoint = self.endpoint(*node)?;
+                limited(self.ports.bmc.reset(&endpoint, *reset), Fault::unknown).await?;
+            }
+            Command::SetBoot { node, settings } => {
+                let endpoint = self.endpoint(*node)?;
+                limited(self.ports.bmc.set_boot(&endpoint, settings), Fault::unknown).await?;
+            }
+            Command::Hook(call) => return self.ports.hooks.run(&call.hook, &call.action, &call.context).await.map(Some),
+        }
+        Ok(None)
+    }
+}
+
+async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
+    match tokio::time::timeout(PORT_LIMIT, work).await {
+        Ok(result) => result,
+        Err(_) => Err(fault(format!("no answer within {} s", PORT_LIMIT.as_secs()))),
+    }
+}
+
+/// Carry an order out and tell the loop. The task outlives nothing: when the loop has gone, nobody hears.
+pub fn send(carrier: &Arc<Carrier>, order: Order, heard: &UnboundedSender<Input>) {
+    let (carrier, heard) = (carrier.clone(), heard.clone());
+    tokio::spawn(async move {
+        let input = match order {
+            Order::Look(ticket, queries) => {
+                let looks = queries.iter().map(|q| carrier.look(q));
+                Input::Seen(ticket, futures_util::future::join_all(looks).await)
+            }
+            Order::Act(ticket, command) => Input::Told(ticket, carrier.act(&command).await),
+        };
+        let _ = heard.send(input);
+    });
+}

@@ -1,0 +1,58 @@
+//! Between the engine's entries and the store's records.
+
+use crate::engine::{Entry, Event, EventLog, LogError};
+use crate::model::*;
+use crate::ports::{Record, Store};
+use std::sync::Arc;
+
+/// The engine's log over a store.
+pub struct JournalLog {
+    store: Arc<dyn Store>,
+    run: RunId,
+    seq: u64,
+}
+
+impl JournalLog {
+    pub fn new(store: Arc<dyn Store>, run: RunId, last_seq: u64) -> JournalLog {
+        JournalLog { store, run, seq: last_seq }
+    }
+}
+
+impl EventLog for JournalLog {
+    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
+        let mut records = Vec::with_capacity(entries.len());
+        for (entry, seq) in entries.iter().zip(self.seq + 1..) {
+            records.push(record(seq, entry).map_err(|e| LogError(e.to_string()))?);
+        }
+        self.store.append(&self.run, &records, marks).map_err(|e| LogError(e.to_string()))?;
+        self.seq += entries.len() as u64;
+        Ok(())
+    }
+}
+
+/// # Errors
+/// When an event cannot be written as JSON, which none of ours is.
+pub fn record(seq: u64, entry: &Entry) -> Result<Record, serde_json::Error> {
+    Ok(Record { seq, at: entry.at, body: serde_json::to_string(&entry.event)? })
+}
+
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal record {seq} cannot be read: {why}; it is damaged or was written by a later version")]
+pub struct BadJournal {
+    pub seq: u64,
+    pub why: String,
+}
+
+/// # Errors
+/// [`BadJournal`] for a gap in the numbers or a body that is no event of this version.
+pub fn entries(records: &[Record]) -> Result<Vec<Entry>, BadJournal> {
+    let read = |(record, seq): (&Record, u64)| {
+        if record.seq != seq {
+            return Err(BadJournal { seq, why: format!("it is missing; the next one is {}", record.seq) });
+        }
+        let event: Event = serde_json::from_str(&record.body).map_err(|e| BadJournal { seq, why: e.to_string() })?;
+        Ok(Entry { at: record.at, event })
+    };
+    records.iter().zip(1..).map(read).collect()
+}
