@@ -12,7 +12,7 @@ pub use write::{Format, write_inventory};
 use super::document::Limits;
 use super::kind::Kind;
 use super::read::{end, tree};
-use super::shape::{Path, Reading, Record, Shape};
+use super::shape::{Path, Reading, Shape};
 use crate::diagnostic::{Diagnostics, Source};
 use crate::model::NodeRecord;
 
@@ -30,6 +30,4 @@ pub fn read_inventory(source: &Source) -> Result<(Vec<NodeRecord>, Diagnostics),
     end(records, found)
 }
 
-pub(super) fn shape() -> Record<impl Sized> {
-    raw::inventory()
-}
+pub(super) use raw::inventory as shape;
