@@ -56,7 +56,11 @@ const IMPURE: &[&str] = &[
     "SystemTime",
     "Instant",
     "std::fs",
-    "std::net",
+    // Addresses are values; only what opens or resolves is not.
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
     "std::env",
     "std::process",
     "std::thread",
