@@ -1,1 +1,5 @@
-fn main() {}
+//! `coldswap`: arguments in, exit code out.
+
+fn main() -> std::process::ExitCode {
+    coldswap::cli::main()
+}

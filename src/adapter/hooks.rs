@@ -101,17 +101,32 @@ impl Mask {
         // A secret of several lines may come back line by line.
         let lines = secret.expose_secret().lines().map(str::trim).filter(|l| l.len() >= 8);
         self.0.extend(lines.map(SecretString::from).collect::<Vec<_>>());
-        // The longest first: one may be part of another.
-        self.0.sort_by_key(|s| std::cmp::Reverse(s.expose_secret().len()));
     }
 
     fn longest(&self) -> usize {
-        self.0.first().map_or(0, |s| s.expose_secret().len())
+        self.0.iter().map(|s| s.expose_secret().len()).max().unwrap_or(0)
     }
 
-    fn apply(&self, text: String) -> String {
-        let secrets = self.0.iter().map(ExposeSecret::expose_secret).filter(|s| !s.is_empty());
-        secrets.fold(text, |text, secret| text.replace(secret, "***"))
+    /// `raw` from `from` on, every byte that belongs to any secret covered. All of `raw` is searched, as a secret may
+    /// begin before `from`.
+    fn cover(&self, raw: &[u8], from: usize) -> String {
+        let mut covered = vec![false; raw.len()];
+        for secret in self.0.iter().map(|s| s.expose_secret().as_bytes()).filter(|s| !s.is_empty()) {
+            for at in (0..raw.len()).filter(|at| raw[*at..].starts_with(secret)) {
+                covered[at..at + secret.len()].fill(true);
+            }
+        }
+        let mut shown = Vec::with_capacity(raw.len());
+        let mut before = false;
+        for (byte, hidden) in raw.iter().zip(covered).skip(from) {
+            match (hidden, before) {
+                (true, true) => {}
+                (true, false) => shown.extend(b"***"),
+                (false, _) => shown.push(*byte),
+            }
+            before = hidden;
+        }
+        String::from_utf8_lossy(&shown).into_owned()
     }
 }
 
@@ -141,10 +156,8 @@ impl Tail {
 
     /// At most [`OUTPUT_BYTES_MAX`] bytes of text, secrets masked, cut at the beginning.
     pub(super) fn text(mut self, mask: &Mask) -> String {
-        if self.dropped {
-            self.kept.drain(..self.margin);
-        }
-        let text = mask.apply(String::from_utf8_lossy(self.kept.make_contiguous()).into_owned());
+        let from = if self.dropped { self.margin } else { 0 };
+        let text = mask.cover(self.kept.make_contiguous(), from);
         if !self.dropped && text.len() <= OUTPUT_BYTES_MAX {
             return text;
         }
@@ -196,6 +209,7 @@ mod tests {
             assert!(!text.contains("3cr") && text.contains("***") && text.len() <= OUTPUT_BYTES_MAX, "{filler}: {}", &text[..80]);
         }
         let lines = self::mask(&["-----BEGIN KEY-----\nabcdefghijkl\n-----END KEY-----"]);
-        assert_eq!(lines.apply("x abcdefghijkl".into()), "x ***");
+        assert_eq!(lines.cover(b"x abcdefghijkl", 0), "x ***");
+        assert_eq!(self::mask(&["aXa"]).cover(b"-aXaXa-", 0), "-***-");
     }
 }

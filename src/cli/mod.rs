@@ -1,1 +1,95 @@
+//! The command line: arguments, one file a command family, the live display, exit codes.
+//!
+//! Results go to standard output, progress and logs to standard error. `--output json` gives every result as one JSON
+//! document with a `format_version`.
 
+mod apply;
+mod args;
+mod control;
+mod failure;
+mod files;
+mod inventory;
+mod lab;
+pub mod live;
+mod look;
+mod output;
+mod plan;
+mod runs;
+mod site;
+mod switchover;
+mod validate;
+
+pub use args::Cli;
+pub use failure::Failure;
+
+use args::Command;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Parse, run, and turn whatever happened into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { crate::report::ExitCode::Usage } else { crate::report::ExitCode::Done };
+            // A closed pipe is the reader's choice.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    start_logs(&cli);
+    // One provider for every TLS connection of the process; a second installation is refused and of no consequence.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            anstream::eprintln!("error: the runtime cannot be started: {error}");
+            return crate::report::ExitCode::Bug.into();
+        }
+    };
+    let result = runtime.block_on(dispatch(cli));
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code.into(),
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
+    let global = cli.global;
+    match cli.command {
+        Command::Validate(args) => validate::run(&global, &args),
+        Command::Plan(args) => plan::plan(&global, &args).await,
+        Command::Explain(args) => plan::explain(&global, &args).await,
+        Command::Apply(args) => apply::apply(&global, &args).await,
+        Command::Resume(args) => apply::resume(&global, &args).await,
+        Command::Lab(args) => lab::serve(&global, &args).await,
+        Command::Switchover(args) => switchover::positional(&global, args).await,
+        Command::NodeSwitchover(args) => switchover::flagged(&global, args).await,
+        Command::Runs => runs::list(&global),
+        Command::Show(args) => runs::show(&global, &args),
+        Command::Journal(args) => runs::journal(&global, &args),
+        Command::Report(args) => runs::report(&global, &args),
+        Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Completions(args) => Ok(output::completions(&args)),
+        Command::Man => output::man(),
+    }
+}
+
+fn start_logs(cli: &Cli) {
+    use tracing_subscriber::EnvFilter;
+    let default = match cli.global.verbose {
+        0 => "warn",
+        1 => "coldswap=info",
+        2 => "coldswap=debug",
+        _ => "coldswap=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = match cli.global.log_format {
+        args::LogFormat::Json => builder.json().try_init(),
+        args::LogFormat::Text => builder.with_ansi(output::colour_on_stderr()).try_init(),
+    };
+    // Only a test that runs two commands in one process gets here twice.
+    let _ = done;
+}

@@ -186,6 +186,12 @@ codes! {
     LAB_MACHINES = "R401", "a lab without machines, or with two answers to how many",
         "a lab takes its machines from an inventory or makes `count` of them",
         "name an `inventory`, or give `machines.count`";
+    LAB_INVENTORY = "R402", "the inventory of a lab cannot be used",
+        "the file that the lab names cannot be read or is wrong itself",
+        "correct the path, which is relative to the lab's file, or validate the inventory";
+    BAD_STORE = "R403", "a store that is none",
+        "plans, runs and journals are kept in a SQLite file",
+        "write sqlite:PATH";
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Diagnostics for people: title, place, the line itself, a caret and the hint.
 
 use super::lines::{line_end, line_start};
-use super::{Diagnostic, Diagnostics, Severity, Source, Span, line_column};
+use super::{Diagnostic, Diagnostics, Severity, Source, Span, codes, line_column};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 /// How it is to look.
@@ -24,12 +24,26 @@ pub fn render(diagnostics: &Diagnostics, sources: &[&Source], look: Look) -> Str
         Look::Coloured => Renderer::styled(),
     };
     let renderer = renderer.term_width(WIDTH);
-    let shown: Vec<String> = diagnostics.0.iter().map(|d| one(&renderer, d, sources)).collect();
+    let covered: Vec<Source> = sources.iter().map(|s| covered(diagnostics, s)).collect();
+    let sources: Vec<&Source> = covered.iter().collect();
+    let shown: Vec<String> = diagnostics.0.iter().map(|d| one(&renderer, d, &sources)).collect();
     let mut text = shown.join("\n\n");
     if !text.is_empty() {
         text.push('\n');
     }
     text
+}
+
+/// The source with what was found to be a secret in the open crossed out: a log must not repeat it.
+fn covered(diagnostics: &Diagnostics, source: &Source) -> Source {
+    let mut covered = source.clone();
+    let secrets = diagnostics.0.iter().filter(|d| d.code == codes::PLAIN_SECRET).filter_map(|d| d.span.as_ref());
+    for span in secrets.filter(|s| s.file == source.name) {
+        let end = span.end.min(covered.text.len());
+        let cross = |b: &mut u8| *b = if matches!(*b, b'\n' | b'\r') { *b } else { b'*' };
+        covered.text[span.start.min(end)..end].iter_mut().for_each(cross);
+    }
+    covered
 }
 
 fn one(renderer: &Renderer, diagnostic: &Diagnostic, sources: &[&Source]) -> String {
@@ -140,6 +154,16 @@ error[R003]: unknown key `selekt` in `sources`
             text,
             "warning[R114]: no node is named\n |\n = hint: write `nodes`\n\nerror[R010]: byte 3 is not UTF-8\n--> b.yaml:1:4\n"
         );
+    }
+
+    #[test]
+    fn a_secret_in_the_open_is_not_repeated() {
+        let source = Source::new("i.yaml", "bmc: {password: hunter2, usrname: x}\n");
+        let secret = Diagnostic::error(codes::PLAIN_SECRET, "a password in the open").at("i.yaml", 16..23);
+        let other = Diagnostic::error(codes::UNKNOWN_KEY, "unknown key `usrname`").at("i.yaml", 25..32);
+        let text = render(&Diagnostics(vec![secret, other]), &[&source], Look::Plain);
+        assert!(!text.contains("hunter2"), "{text}");
+        assert_eq!(text.matches("bmc: {password: *******, usrname: x}").count(), 2, "{text}");
     }
 
     #[test]

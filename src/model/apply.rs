@@ -2,12 +2,12 @@
 //! what it does. Every inventory that keeps its own records, and every simulated one, goes through here.
 //!
 //! What [`Node::generation`] counts: the changes of what a plan rests on. That is a node's description (labels, failure
-//! domain, BMC, declared facts, ...), live facts, abilities, identity, provision state, instance, debt, the connectors
-//! and targets that it has, and maintenance where a *person* set or left it: a spare that was taken out of service after
-//! the plan was made must not be reserved by it. It does not count reservations, power marks, the time at which facts
-//! were read, facts that were read again and are the same, nor maintenance set or left by a node's holder: those come
-//! and go with every run, also one that came to nothing, and would make every other plan stale. The engine looks at
-//! maintenance and reservation by themselves.
+//! domain, BMC, declared facts, ...), provision state, instance, debt, the connectors and targets that it has, and
+//! maintenance where a *person* set or left it: a spare that was taken out of service after the plan was made must not be
+//! reserved by it. It does not count reservations, power marks, nor maintenance set or left by a node's holder: those come
+//! and go with every run, also one that came to nothing, and would make every other plan stale. Nor does it count what a
+//! BMC said of itself: a plan names the facts that it rests on, and the step that reserves the node compares just those.
+//! The engine looks at maintenance and reservation by themselves.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -118,12 +118,10 @@ impl Fleet {
             identity.system_uuid = identity.system_uuid.or_else(|| seen.system_uuid.clone());
             identity.serial_number = identity.serial_number.or_else(|| seen.serial_number.clone());
         }
-        let changed =
-            [put(&mut node.live_facts, &report.facts), put(&mut node.abilities, &report.abilities), put(&mut node.identity, &identity)];
+        node.live_facts = report.facts.clone();
+        node.abilities = report.abilities.clone();
+        node.identity = identity;
         node.facts_at = Some(at);
-        if changed.contains(&true) {
-            node.generation = node.generation.next();
-        }
         Ok(())
     }
 

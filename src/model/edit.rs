@@ -2,6 +2,7 @@
 
 use super::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One change by a person. It counts as a change of what a plan rests on: plans made before it are stale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,11 +61,18 @@ impl Fleet {
         free(self.record_mut(id)?)?;
         let node = self.nodes.remove(&id).ok_or_else(|| no_node(id))?;
         self.live.remove(&id);
-        Ok(NodeRecord {
-            node,
-            connectors: self.connectors.extract_if(.., |_, c| c.node == id).map(|(_, c)| c).collect(),
-            targets: self.targets.extract_if(.., |_, t| t.node == id).map(|(_, t)| t).collect(),
-        })
+        let (connectors, targets) = self.take_off(|at| at == id);
+        Ok(NodeRecord { node, connectors, targets })
+    }
+
+    /// Take out the connectors and targets of these nodes.
+    pub(super) fn take_off(&mut self, gone: impl Fn(NodeId) -> bool) -> (Vec<VolumeConnector>, Vec<VolumeTarget>) {
+        let (connectors, kept) = std::mem::take(&mut self.connectors).into_iter().partition(|(_, c)| gone(c.node));
+        self.connectors = kept;
+        let (targets, kept) = std::mem::take(&mut self.targets).into_iter().partition(|(_, t)| gone(t.node));
+        self.targets = kept;
+        let (connectors, targets): (BTreeMap<_, _>, BTreeMap<_, _>) = (connectors, targets);
+        (connectors.into_values().collect(), targets.into_values().collect())
     }
 }
 

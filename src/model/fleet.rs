@@ -87,4 +87,15 @@ impl Fleet {
         records.sort_by(|a, b| (&a.node.name, a.node.id).cmp(&(&b.node.name, b.node.id)));
         records
     }
+
+    /// A fleet of just these records; nothing was asked.
+    pub fn from_records(records: Vec<NodeRecord>) -> Fleet {
+        let mut fleet = Fleet::default();
+        for record in records {
+            fleet.connectors.extend(record.connectors.into_iter().map(|c| (c.id, c)));
+            fleet.targets.extend(record.targets.into_iter().map(|t| (t.id, t)));
+            fleet.nodes.insert(record.node.id, record.node);
+        }
+        fleet
+    }
 }

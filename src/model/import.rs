@@ -97,10 +97,10 @@ impl Fleet {
         let gone: BTreeSet<NodeId> = others.iter().filter(|id| self.nodes[id].reservation.is_none()).copied().collect();
         done.kept = others.difference(&gone).map(|id| self.name(*id)).collect();
         done.removed = gone.iter().map(|id| self.name(*id)).collect();
-        let nodes = self.nodes.extract_if(.., |id, _| gone.contains(id)).map(|(_, n)| n.generation);
-        let connectors = self.connectors.extract_if(.., |_, c| gone.contains(&c.node)).map(|(_, c)| c.generation);
-        let targets = self.targets.extract_if(.., |_, t| gone.contains(&t.node)).map(|(_, t)| t.generation);
-        let highest = nodes.chain(connectors).chain(targets).map(Generation::next).max();
+        let (connectors, targets) = self.take_off(|at| gone.contains(&at));
+        let nodes = gone.iter().filter_map(|id| self.nodes.remove(id)).map(|n| n.generation);
+        let others = connectors.iter().map(|c| c.generation).chain(targets.iter().map(|t| t.generation));
+        let highest = nodes.chain(others).map(Generation::next).max();
         done.floor = done.floor.max(highest.unwrap_or_default());
         self.live.retain(|id, _| !gone.contains(id));
     }

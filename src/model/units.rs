@@ -117,7 +117,7 @@ const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 <
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, size) = SIZES.iter().find(|(_, s)| self.0 >= *s && self.0 % s == 0).unwrap_or(&SIZES[4]);
+        let (unit, size) = SIZES.iter().find(|(_, s)| self.0 >= *s && self.0.is_multiple_of(*s)).unwrap_or(&SIZES[4]);
         write!(f, "{}{unit}", self.0 / size)
     }
 }

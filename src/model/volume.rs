@@ -132,10 +132,16 @@ impl VolumeTarget {
         Some(IscsiBoot {
             initiator: initiator.to_owned(),
             target: text("target_iqn")?,
-            portal: text("target_portal").unwrap_or_default(),
+            portal: text("target_portal").map(with_port).unwrap_or_default(),
             lun: text("target_lun").and_then(|l| l.parse().ok()).unwrap_or(0),
         })
     }
+}
+
+/// RFC 7143 section 15: iSCSI's own port, where a portal names none. What a BMC reads back always has one.
+fn with_port(portal: String) -> String {
+    let host_ends = portal.rfind(']').map_or(0, |at| at + 1);
+    if portal.is_empty() || portal[host_ends..].contains(':') { portal } else { format!("{portal}:3260") }
 }
 
 #[cfg(test)]
@@ -181,5 +187,13 @@ mod tests {
         let m = target(VolumeType::Nfs, "g", &[("server", "filer"), ("path", "/vol/a")]);
         assert!(same(&n, &m));
         assert!(same(&target(VolumeType::Nfs, "h", &[]), &target(VolumeType::Iscsi, "h", &[])), "one volume_id is one volume");
+    }
+
+    #[test]
+    fn a_portal_without_a_port_has_the_registered_one() {
+        for (portal, want) in [("10.0.0.1", "10.0.0.1:3260"), ("10.0.0.1:860", "10.0.0.1:860"), ("[fe80::1]", "[fe80::1]:3260"), ("[::1]:9", "[::1]:9")] {
+            let t = target(VolumeType::Iscsi, "v", &[("target_iqn", "iqn.x:v"), ("target_portal", portal)]);
+            assert_eq!(t.iscsi_boot("i").map(|b| b.portal).as_deref(), Some(want));
+        }
     }
 }

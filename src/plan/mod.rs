@@ -108,6 +108,25 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     Ok((plan, diagnostics))
 }
 
+/// The nodes whose BMCs a plan of this runbook rests on: its sources, the destinations that it names, and every node
+/// that could be a spare. Where an expression cannot be told without asking, the node is among them.
+pub fn concerned(runbook: &Runbook, fleet: &Fleet) -> std::collections::BTreeSet<NodeId> {
+    use crate::runbook::Scope;
+    let sources = &runbook.sources;
+    let named = sources.nodes.iter().map(|(name, _)| name).chain(sources.destinations.values().map(|(name, _)| name));
+    let mut nodes: std::collections::BTreeSet<NodeId> = named.filter_map(|name| fleet.find(name)).map(|n| n.id).collect();
+    for node in fleet.nodes.values() {
+        let selected = sources.select.as_ref().is_some_and(|select| {
+            let scope = Scope::new(&runbook.vars).with("node", fleet, node.id);
+            select.holds(&scope).unwrap_or(true)
+        });
+        if selected || node.instance.is_none() {
+            nodes.insert(node.id);
+        }
+    }
+    nodes
+}
+
 /// A source that turned out unfit only when its steps were composed falls under the same policy as any other.
 fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagnostics: &mut Diagnostics) {
     use crate::runbook::LeftOutPolicy;

@@ -4,13 +4,17 @@
 //! values as they are written), `meaning` (defaults, expressions, names that must fit), `supported` (what does not
 //! execute yet). Each tells everything that it finds.
 
+mod config;
 mod expression;
 mod files;
+mod inventory;
 mod kind;
+mod lab;
 mod meaning;
-mod read;
-mod supported;
 mod predicate;
+mod read;
+mod schema;
+mod supported;
 mod types;
 mod vars;
 
@@ -18,10 +22,14 @@ pub mod document;
 pub mod raw;
 pub mod shape;
 
+pub use config::{BmcLimits, BmcOverride, Config, InventoryKind, StoreLocation, read_config};
 pub use expression::*;
 pub use files::{Files, beside, directory};
+pub use inventory::{Format, read_inventory, write_inventory};
 pub use kind::{API_VERSION, Kind};
-pub use read::read_runbook;
+pub use lab::{ACTIONS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, read_drill, read_lab};
 pub use predicate::*;
+pub use read::{check_document, read_runbook};
+pub use schema::schema;
 pub use types::*;
 pub use vars::Vars;

@@ -4,7 +4,7 @@ use super::document::{self, Limits, Tree};
 use super::kind::{self, Kind};
 use super::meaning::Check;
 use super::shape::{Path, Reading, Shape};
-use super::{Files, Runbook, Vars, meaning, raw, supported, vars};
+use super::{Files, Runbook, Vars, meaning, raw, read_config, read_drill, read_inventory, read_lab, supported, vars};
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, codes};
 
 /// Read and check a runbook with its variables. `files` is asked for the scripts that it names.
@@ -24,6 +24,32 @@ pub fn read_runbook(source: &Source, overrides: &Vars, files: &dyn Files) -> Res
     });
     found.extend(reading.finish());
     end(runbook, found)
+}
+
+/// Check a file of whatever kind it says that it is; `validate` in one call. Warnings come with the kind.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check_document(source: &Source, overrides: &Vars, files: &dyn Files) -> Result<(Kind, Diagnostics), Diagnostics> {
+    let limits = if kind::looks_like_inventory(source) { Limits::INVENTORY } else { Limits::FILE };
+    let (tree, found) = document::read(source, limits);
+    let Some(tree) = tree else { return Err(found) };
+    // Each reader below tells what was found so far again.
+    let (kind, wrong) = kind::kind(source, &tree, None);
+    let Some(kind) = kind else {
+        let mut all = found;
+        all.extend(wrong);
+        return Err(all.sorted());
+    };
+    drop(tree);
+    let warnings = match kind {
+        Kind::Runbook => read_runbook(source, overrides, files)?.1,
+        Kind::Inventory => read_inventory(source)?.1,
+        Kind::Lab => read_lab(source, files)?.1,
+        Kind::Drill => read_drill(source)?.1,
+        Kind::Config => read_config(source)?.1,
+    };
+    Ok((kind, warnings))
 }
 
 /// The tree of a file of that kind, with what was wrong so far.

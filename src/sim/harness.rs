@@ -38,6 +38,12 @@ pub struct Bugs {
     pub orders_before_events: bool,
 }
 
+impl Bugs {
+    fn distort(self) -> bool {
+        self.acknowledgement_believed || self.no_fence
+    }
+}
+
 struct Log<'a> {
     entries: &'a mut Vec<Entry>,
     marks: Vec<(NodeId, PowerMark)>,
@@ -176,7 +182,9 @@ fn live(
         let Ok(orders) = orders else { return Life::Died };
         if dies != Some(Survives::Events) || forgets {
             for order in orders {
-                beliefs.note(&order);
+                if bugs.distort() {
+                    beliefs.note(&order);
+                }
                 run.world.carry(order);
             }
         }
@@ -187,7 +195,9 @@ fn live(
             return Life::Done;
         }
         if let Some(mut input) = run.world.step(wake) {
-            beliefs.distort(bugs, &mut input);
+            if bugs.distort() {
+                beliefs.distort(bugs, &mut input);
+            }
             engine.accept(run.world.now, input);
         }
     }

@@ -2,6 +2,7 @@ mod assign;
 mod assignment_laws;
 mod bmcsim;
 mod conformance;
+mod corpus;
 mod crash;
 mod fleets;
 mod hooks;

@@ -41,9 +41,9 @@ const CLOSING_AT_ONCE: usize = 64;
 pub struct Limits {
     /// BMCs are small: more than one request at a time makes many of them fail.
     pub requests_at_once: usize,
-    /// For one request and its answer. A POST or PATCH that takes longer has an unknown result. A command that could not
-    /// be sent within twice this, because the BMC was busy, is not sent at all; so what [`Bmc::reset`] does leaves
-    /// within two of these and is answered, or given up, within three.
+    /// For one request and its answer, connecting included. A POST or PATCH that takes longer has an unknown result. A
+    /// command that could not be begun within twice this, because the BMC was busy, is not sent at all; so a reset that
+    /// is asked for now is sent within three of these or never (rule S6).
     pub request_timeout: Duration,
     /// For a read with all its repetitions.
     pub read_time: Duration,

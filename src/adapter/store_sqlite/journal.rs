@@ -23,6 +23,11 @@ fn known_run(db: &Connection, id: &RunId) -> Result<(), Failure> {
     }
 }
 
+/// What the ids of this store start with: nothing, or the name of the lab that it belongs to.
+fn id_prefix(db: &Connection) -> rusqlite::Result<String> {
+    Ok(meta(db, "id_prefix")?.unwrap_or_default())
+}
+
 fn begin_run(db: &Connection, plan: &PlanId, name: &str, now: Time) -> Result<RunId, Failure> {
     let used: Option<String> =
         db.prepare_cached("SELECT id FROM runs WHERE plan = ?1")?.query_row([&plan.0], |row| row.get(0)).optional()?;
@@ -34,7 +39,7 @@ fn begin_run(db: &Connection, plan: &PlanId, name: &str, now: Time) -> Result<Ru
         return Err(StoreError::Failed(format!("there is no plan `{plan}` in this store")).into());
     }
     let number: i64 = db.query_row("SELECT coalesce(max(number), 0) + 1 FROM runs", [], |row| row.get(0))?;
-    let id = RunId(format!("r-{number}"));
+    let id = RunId(format!("{}r-{number}", id_prefix(db)?));
     db.prepare_cached("INSERT INTO runs (number, id, plan, created_at, status, name) VALUES (?1, ?2, ?3, ?4, 'running', ?5)")?
         .execute(params![number, id.0, plan.0, now.0, name])?;
     Ok(id)
@@ -79,6 +84,17 @@ fn journal(db: &Connection, run: &RunId) -> Result<Vec<Record>, Failure> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+impl SqliteStore {
+    /// Let the ids of plans and runs start with `prefix`, so that they name the store that holds them.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn prefix_ids(&self, prefix: &str) -> Result<(), StoreError> {
+        let prefix = prefix.to_owned();
+        Ok(self.write(move |db| Ok(set_meta(db, "id_prefix", &prefix)?))?)
+    }
+}
+
 impl Store for SqliteStore {
     fn id(&self) -> StoreId {
         self.inner.id.clone()
@@ -88,7 +104,7 @@ impl Store for SqliteStore {
         Ok(self.write(|db| {
             let next = meta(db, "plans")?.and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) + 1;
             set_meta(db, "plans", &next.to_string())?;
-            Ok(PlanId(format!("p-{next}")))
+            Ok(PlanId(format!("{}p-{next}", id_prefix(db)?)))
         })?)
     }
 

@@ -163,7 +163,7 @@ fn serve(mut connection: Connection, waiting: &Receiver<Job>) {
         let mut jobs = std::iter::once(first).chain(waiting.try_iter()).take(BATCH).collect::<Vec<_>>().into_iter();
         let mut answers = Vec::with_capacity(jobs.len());
         let outcome = run(&mut connection, &mut jobs, &mut answers);
-        let outcome = outcome.as_ref().map(|()| ()).map_err(String::as_str);
+        let outcome = outcome.as_ref().copied().map_err(String::as_str);
         for job in jobs {
             answers.push((job.work)(Err(outcome.err().unwrap_or("not reached"))).1);
         }

@@ -155,7 +155,7 @@ fn sensitive(check: &Check<'_>, raw: &RawSensitive) -> Option<SensitiveTemplate>
 }
 
 /// A secret's file is relative to the file that names it.
-pub(crate) fn resolved(file: &str, secret: &SecretRef) -> SecretRef {
+pub fn resolved(file: &str, secret: &SecretRef) -> SecretRef {
     match secret {
         SecretRef::File(path) => SecretRef::File(beside(file, path)),
         other => other.clone(),

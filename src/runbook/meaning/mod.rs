@@ -4,6 +4,7 @@ mod hooks;
 mod matching;
 mod places;
 mod sources;
+mod windows;
 
 use super::raw::{RawFence, RawRunbook, RawVia};
 use super::shape::{At, Reading};
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+pub(super) use hooks::resolved;
 pub(super) use places::caret;
 
 /// What the checks of one runbook share.
@@ -60,6 +62,7 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
     let boot = boot(raw);
     let hooks = hooks::hooks(check, raw);
     let limits = limits(check, raw);
+    windows::windows(check, &raw.windows);
     if let Some(report) = &raw.report {
         check.template_of_report(report);
     }

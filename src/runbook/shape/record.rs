@@ -94,6 +94,13 @@ impl Fields<'_> {
         }
     }
 
+    /// Something about the map as a whole.
+    pub fn tell(&self, diagnostic: Diagnostic, at: &Range<usize>) {
+        if let Mode::Read { reading, .. } = &self.mode {
+            reading.tell(diagnostic, at);
+        }
+    }
+
     /// One of these keys and no more. Tells what is wrong; the caller need not.
     pub fn exactly_one(&mut self, keys: &[&'static str]) {
         let written: Vec<&str> = keys.iter().copied().filter(|k| self.has(k)).collect();

@@ -1,0 +1,143 @@
+//! `apply` and `resume`: carry a plan out.
+
+use super::args::{ApplyArgs, Global, ResumeArgs};
+use super::lab::Bench;
+use super::live::Live;
+use super::look::{learn, look};
+use super::site::Site;
+use super::{Failure, control, files, output};
+use crate::executor::{Ended, Ports, entries, execute, gather};
+use crate::model::*;
+use crate::plan::{self, PLAN_FORMAT, Plan};
+use crate::ports::Store;
+use crate::report::{self, ExitCode, Report};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What to do with a plan once it is there.
+pub struct Go<'a> {
+    pub yes: bool,
+    pub report: Option<&'a Path>,
+}
+
+pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failure> {
+    let go = Go { yes: args.yes, report: args.report.as_deref() };
+    let bytes = files::source(&args.file)?;
+    if bytes.text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') && args.file.extension().is_some_and(|e| e == "json") {
+        return saved(global, args, &bytes.text, &go).await;
+    }
+    let (runbook, source) = files::runbook(&args.file, &args.vars)?;
+    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let ports = bench.site.ports();
+    let id = ports.store.next_plan_id()?;
+    let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await?;
+    super::plan::save(&bench.site.store, &looked.plan)?;
+    if !agreed(global, &looked.plan, &go)? {
+        return Ok(ExitCode::Refused);
+    }
+    learn(global, &bench.site, &ports, &looked.gathered).await;
+    begin(global, &bench.site, ports, looked.plan, &go).await
+}
+
+/// A plan from a file. The store's copy is what is carried out; the file must be the same.
+async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> Result<ExitCode, Failure> {
+    let name = args.file.display();
+    if args.lab.is_some() {
+        return Err(Failure::usage("a saved plan is bound to its store and cannot be applied to a lab; apply the runbook"));
+    }
+    if !(args.vars.var.is_empty() && args.vars.vars.is_empty() && args.choose.only.is_empty() && args.choose.exclude.is_empty()) {
+        return Err(Failure::usage("a saved plan is carried out as it is; `--var`, `--only` and `--exclude` belong to `plan`"));
+    }
+    let plan = read_plan(text).map_err(|why| Failure::refused(format!("`{name}` is no plan: {why}")))?;
+    let site = Site::open(global)?;
+    let ports = site.ports();
+    if plan.store != ports.store.id() {
+        let message = format!("`{name}` was made for store {}, and this is store {}", plan.store, ports.store.id());
+        return Err(Failure::refused(message).hint("name its store with `--store`, or plan again here"));
+    }
+    let kept = ports.store.load_plan(&plan.id)?;
+    if kept.as_deref().map(|k| read_plan(k.as_bytes())) != Some(Ok(plan.clone())) {
+        return Err(Failure::refused(format!("`{name}` is not the plan {} that the store knows; it was changed", plan.id)).hint("plan again"));
+    }
+    if !agreed(global, &plan, go)? {
+        return Ok(ExitCode::Refused);
+    }
+    let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
+    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, 512, |_| nodes, |_, _| ()).await?;
+    learn(global, &site, &ports, &gathered).await;
+    begin(global, &site, ports, plan, go).await
+}
+
+/// # Errors
+/// In words: not JSON, another format version, a field that is missing or unknown.
+pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format_version: u32,
+    }
+    let head: Head = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    if head.format_version != PLAN_FORMAT {
+        return Err(format!("its format version is {}, and this coldswap reads {PLAN_FORMAT}", head.format_version));
+    }
+    serde_json::from_slice(text).map_err(|e| e.to_string())
+}
+
+pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
+    if !global.quiet {
+        anstream::eprintln!("{}", if go.yes { plan::summary(plan) } else { plan::render(plan) });
+    }
+    if go.yes || plan.switchovers.is_empty() {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask at").hint("`--yes` carries the plan out without asking"));
+    }
+    let count = plan.switchovers.len();
+    let asked = dialoguer::Confirm::new().with_prompt(format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" })).default(false);
+    asked.interact().map_err(|e| Failure::usage(format!("no answer: {e}")))
+}
+
+/// Begin a run of the plan and see it through.
+pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
+    let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
+    output::note(global, format!("run {run}"));
+    carry_out(global, ports, Arc::new(plan), run, go.report).await
+}
+
+pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
+    let site = Site::of_id(global, &args.id)?;
+    let ports = site.ports();
+    let run = RunId(args.id.clone());
+    let Some(row) = ports.store.run(&run)? else { return Err(super::runs::unknown(&site, &args.id)) };
+    if site.lab && global.store.is_none() {
+        return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone")).hint("`coldswap show` still tells what happened"));
+    }
+    let plan = super::runs::plan_of(&site, &row.plan)?;
+    carry_out(global, ports, Arc::new(plan), run, args.report.as_deref()).await
+}
+
+async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, report_file: Option<&Path>) -> Result<ExitCode, Failure> {
+    let control = control::listen();
+    let mut live = Live::new(plan.clone(), global.quiet);
+    let ended = execute(plan.clone(), run.clone(), ports.clone(), control, &mut live).await;
+    ports.bmc.close().await;
+    let ended = ended?;
+    let report = make_report(&*ports.store, &plan, &run)?;
+    let json = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+    let planned = plan.report.as_ref().map(|path| std::path::PathBuf::from(path.replace("{{ run.id }}", &run.0)));
+    for path in report_file.map(Path::to_path_buf).into_iter().chain(planned) {
+        files::write_whole(&path, json.as_bytes())?;
+    }
+    output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
+    if ended == Ended::Left {
+        output::note(global, format!("left with switchovers in flight; `coldswap resume {run}` looks at them and goes on"));
+    }
+    Ok(report::exit_code(&report))
+}
+
+/// The report of a run from what the store holds.
+pub fn make_report(store: &dyn Store, plan: &Plan, run: &RunId) -> Result<Report, Failure> {
+    let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
+    report::report(plan, &report::About::run(run.clone()), &journal).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))
+}

@@ -1,0 +1,289 @@
+//! What may be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// N+1 redundancy for bare metal: moves a server's volumes to an identical spare, safely.
+#[derive(Parser, Debug)]
+#[command(name = "coldswap", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Configuration file [default: coldswap.yaml, if there is one]
+    #[arg(long, global = true, env = "COLDSWAP_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where plans, runs and the inventory are kept: a path, or `sqlite:PATH` [default: .coldswap/state.db]
+    #[arg(long, global = true, env = "COLDSWAP_STORE", value_name = "STORE")]
+    pub store: Option<String>,
+    /// How results are written to standard output
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// More of what happens, on standard error; up to three times
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// No progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check files of any kind; touch nothing else
+    Validate(ValidateArgs),
+    /// Show what would be done; reads inventory and BMCs, touches nothing
+    Plan(PlanArgs),
+    /// Show every candidate spare for a node, rule by rule
+    Explain(ExplainArgs),
+    /// Carry out a runbook or a saved plan
+    Apply(ApplyArgs),
+    /// Take up a run that was killed, left or parked
+    Resume(ResumeArgs),
+    /// Simulated BMCs on loopback, until stopped
+    Lab(LabArgs),
+    /// Switch one node over, without a runbook
+    Switchover(SwitchoverArgs),
+    /// The same as `switchover`, spelled as in the Ironic specification
+    NodeSwitchover(NodeSwitchoverArgs),
+    /// What was run
+    Runs,
+    /// One run or saved plan
+    Show(IdArgs),
+    /// Every event of a run
+    Journal(IdArgs),
+    /// The report of a run, also while it goes on
+    Report(ReportArgs),
+    /// Nodes, volume connectors and volume targets
+    Inventory(InventoryArgs),
+    /// Shell completions
+    Completions(CompletionsArgs),
+    /// The manual page
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub struct ValidateArgs {
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub vars: VarArgs,
+}
+
+#[derive(Args, Debug, Clone, Default)]
+pub struct VarArgs {
+    /// Set a variable of the runbook
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    pub var: Vec<String>,
+    /// Variables from a file
+    #[arg(long = "vars", value_name = "FILE")]
+    pub vars: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone, Default)]
+pub struct ChooseArgs {
+    /// Only these sources
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Neither these sources nor these spares
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct PlanArgs {
+    pub runbook: PathBuf,
+    /// Save the plan here; it is single use and bound to this store
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Against the simulated BMCs of this lab
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<PathBuf>,
+    /// Exit with 10 when there is something to do, 0 when there is not
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub choose: ChooseArgs,
+    #[command(flatten)]
+    pub vars: VarArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    #[arg(required_unless_present = "rules")]
+    pub runbook: Option<PathBuf>,
+    #[arg(required_unless_present = "rules")]
+    pub node: Option<String>,
+    /// The rules that are built in, each with its reason
+    #[arg(long)]
+    pub rules: bool,
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<PathBuf>,
+    #[command(flatten)]
+    pub vars: VarArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    /// A runbook, or a plan that `plan --out` saved
+    #[arg(value_name = "PLAN or RUNBOOK")]
+    pub file: PathBuf,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Write the report here as well
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Against simulated BMCs; nothing real is touched
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<PathBuf>,
+    #[command(flatten)]
+    pub choose: ChooseArgs,
+    #[command(flatten)]
+    pub vars: VarArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    pub id: String,
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct LabArgs {
+    pub lab: PathBuf,
+    /// Where the simulated BMCs listen; loopback only
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// Write the inventory with the simulated BMCs' addresses here
+    #[arg(long, value_name = "FILE")]
+    pub write_inventory: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct SwitchoverArgs {
+    pub source: String,
+    /// Any identical spare, when none is named
+    pub destination: Option<String>,
+    #[command(flatten)]
+    pub how: SwitchoverHow,
+}
+
+#[derive(Args, Debug)]
+pub struct NodeSwitchoverArgs {
+    pub source: String,
+    #[arg(long, value_name = "NODE")]
+    pub destination: Option<String>,
+    #[command(flatten)]
+    pub how: SwitchoverHow,
+}
+
+#[derive(Args, Debug)]
+pub struct SwitchoverHow {
+    /// The source is presumed bad: hard off at once, and rollback leaves it off
+    #[arg(long)]
+    pub disaster: bool,
+    /// How the machines learn what to boot
+    #[arg(long, default_value = "redfish-iscsi", value_parser = ["redfish-iscsi", "redfish-override", "none"])]
+    pub boot_via: String,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    #[arg(long, short)]
+    pub yes: bool,
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct IdArgs {
+    /// Of a run (`r-7`) or a plan (`p-7`)
+    pub id: String,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    pub id: String,
+    /// `json` or `text` [default: as --output]
+    #[arg(long, value_enum)]
+    pub format: Option<Output>,
+}
+
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub struct InventoryArgs {
+    #[command(subcommand)]
+    pub command: InventoryCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum InventoryCommand {
+    /// Take nodes from files, all or none
+    Import {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Nodes that the files do not name are removed
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Write all nodes
+    Export {
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    List,
+    Show {
+        node: String,
+    },
+    /// Read BMCs for the first time: identity, facts, abilities
+    Discover {
+        /// All, when none is named
+        nodes: Vec<String>,
+    },
+    /// Read BMCs again
+    Refresh {
+        nodes: Vec<String>,
+    },
+    /// Change a node by hand
+    Set {
+        node: String,
+        /// `maintenance=REASON`, `maintenance=` (leave it), `provision_state=STATE`, `label.NAME=VALUE`, `label.NAME=`,
+        /// `debt=` (settled)
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        fields: Vec<String>,
+    },
+    /// Free a node that a run has left held, after a look at it
+    Release {
+        node: String,
+        #[arg(long, short)]
+        yes: bool,
+    },
+    Remove {
+        node: String,
+    },
+}

@@ -1,0 +1,80 @@
+//! Errors for the person at the terminal: what, why, what to do next.
+
+use crate::diagnostic::{Diagnostics, Look, Source, render};
+use crate::executor::ExecuteError;
+use crate::model::Fault;
+use crate::ports::StoreError;
+use crate::report::ExitCode;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// Files or plans that are wrong: rendered with their places.
+    Diagnostics(Diagnostics, Vec<Source>),
+    /// Words, a hint, and the exit code.
+    Said { message: String, hint: Option<String>, code: ExitCode },
+}
+
+impl Failure {
+    /// Something that was asked for cannot be: exit code 3.
+    pub fn refused(message: impl Into<String>) -> Failure {
+        Failure::Said { message: message.into(), hint: None, code: ExitCode::Refused }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::Said { message: message.into(), hint: None, code: ExitCode::Usage }
+    }
+
+    pub fn hint(self, text: impl Into<String>) -> Failure {
+        match self {
+            Failure::Said { message, code, .. } => Failure::Said { message, hint: Some(text.into()), code },
+            other => other,
+        }
+    }
+
+    pub fn tell(self) -> std::process::ExitCode {
+        match self {
+            Failure::Diagnostics(diagnostics, sources) => {
+                let sources: Vec<&Source> = sources.iter().collect();
+                anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Colour));
+                ExitCode::Refused.into()
+            }
+            Failure::Said { message, hint, code } => {
+                anstream::eprintln!("error: {message}");
+                if let Some(hint) = hint {
+                    anstream::eprintln!("hint: {hint}");
+                }
+                code.into()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let code = match error {
+            StoreError::Used { .. } | StoreError::Locked(_) | StoreError::Format { .. } => ExitCode::Refused,
+            StoreError::Failed(_) => ExitCode::Bug,
+        };
+        Failure::Said { message: error.to_string(), hint: None, code }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::refused(fault.detail)
+    }
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Failure {
+        match error {
+            ExecuteError::Store(error) => error.into(),
+            other => Failure::Said {
+                message: other.to_string(),
+                hint: Some("nothing more was sent; `coldswap resume` looks again and goes on".into()),
+                code: ExitCode::Resumable,
+            },
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Labs: simulated BMCs, and a site that knows nothing but them.
+
+use super::args::{Global, LabArgs};
+use super::files::{self, Disk};
+use super::inventory::refused;
+use super::site::{self, Site};
+use super::{Failure, output};
+use crate::adapter::clock::SystemClock;
+use crate::adapter::store_sqlite::SqliteStore;
+use crate::bmcsim::{self, AdapterSpec, Addressing, FaultRule, FleetSpec, Listen, MachineSpec, Running, Timing};
+use crate::diagnostic::Source;
+use crate::model::*;
+use crate::report::ExitCode;
+use crate::runbook::{Format, Lab, read_inventory, read_lab, write_inventory};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where a command works: the real site, or a lab that lives as long as this does.
+pub struct Bench {
+    pub site: Site,
+    _lab: Option<Running>,
+}
+
+impl Bench {
+    pub async fn open(global: &Global, lab: Option<&Path>) -> Result<Bench, Failure> {
+        let Some(path) = lab else { return Ok(Bench { site: Site::open(global)?, _lab: None }) };
+        let (lab, mut records) = read(path)?;
+        let running = start(&lab, &mut records, 0).await?;
+        let (store, config) = (fresh_store(global)?, site::config(global)?);
+        store.import(records, ImportMode::Merge).map_err(refused)?;
+        let site = Site { store, config, clock: Arc::new(SystemClock::new()), landing: Some(landing(&lab)), lab: true };
+        Ok(Bench { site, _lab: Some(running) })
+    }
+}
+
+/// Twice the slowest transition, and some for a busy machine: nothing simulated takes longer but by a fault.
+fn landing(lab: &Lab) -> Span {
+    Span(2 * lab.timing.on.0.max(lab.timing.off.0).max(lab.timing.soft.0) + 2_000)
+}
+
+/// `--store` where it is given; else a store of its own, beside the default one, whose name its runs carry.
+fn fresh_store(global: &Global) -> Result<SqliteStore, Failure> {
+    let path = site::store_path(global, &site::config(global)?)?;
+    if global.store.is_some() {
+        return Ok(SqliteStore::open(path)?);
+    }
+    let directory = site::labs_directory(&path);
+    let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be made: {e}", directory.display()));
+    std::fs::create_dir_all(&directory).map_err(wrong)?;
+    for n in 1.. {
+        let file = directory.join(format!("lab-{n}.db"));
+        // Whoever makes the file has the name: two labs that start together do not share it.
+        match std::fs::File::options().write(true).create_new(true).open(&file) {
+            Ok(_) => {
+                let store = SqliteStore::open(&file)?;
+                store.prefix_ids(&format!("lab-{n}-"))?;
+                return Ok(store);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(wrong(e)),
+        }
+    }
+    Err(Failure::usage("there is no free name for a lab's store"))
+}
+
+/// The lab's file and the records of its machines.
+fn read(path: &Path) -> Result<(Lab, Vec<NodeRecord>), Failure> {
+    let source = files::source(path)?;
+    let (lab, warnings) = read_lab(&source, &Disk).map_err(|wrong| Failure::Diagnostics(wrong, vec![source.clone()]))?;
+    files::warn(&warnings, &[&source]);
+    let records = match &lab.inventory {
+        Some(inventory) => records(Path::new(inventory))?,
+        None => made_up(&lab),
+    };
+    Ok((lab, records))
+}
+
+fn records(path: &Path) -> Result<Vec<NodeRecord>, Failure> {
+    let source: Source = files::source(path)?;
+    let (records, _) = read_inventory(&source).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
+    Ok(records)
+}
+
+/// Two thirds of the machines serve, each from a volume of its own; the others are spares with the label `pool: spare`.
+fn made_up(lab: &Lab) -> Vec<NodeRecord> {
+    let count = lab.count.unwrap_or(0);
+    let serving = count - count / 3;
+    (1..=count).map(|n| if n <= serving { serving_node(n) } else { spare_node(n - serving) }).collect()
+}
+
+fn spare_node(n: u32) -> NodeRecord {
+    let mut node = Node::named(&format!("spare-{n:03}"), "http://127.0.0.1");
+    node.provision_state = ProvisionState::Available;
+    node.labels.insert("pool".into(), Scalar::Text("spare".into()));
+    NodeRecord { node, connectors: Vec::new(), targets: Vec::new() }
+}
+
+fn serving_node(n: u32) -> NodeRecord {
+    let name = format!("node-{n:03}");
+    let mut node = Node::named(&name, "http://127.0.0.1");
+    node.provision_state = ProvisionState::Active;
+    node.instance = Some(Instance { uuid: NodeId::derived(&format!("instance of {name}")).0, name: Some(format!("work-{n:03}")) });
+    let connector = VolumeConnector {
+        id: ConnectorId::derived(&name),
+        node: node.id,
+        kind: ConnectorKind::Iqn,
+        connector_id: format!("iqn.2026-01.example:{name}"),
+        burned_in: false,
+        generation: Generation(0),
+    };
+    let properties = BTreeMap::from([
+        ("target_iqn".to_owned(), Scalar::Text(format!("iqn.2026-01.example:vol-{n:03}"))),
+        ("target_portal".to_owned(), Scalar::Text("127.0.0.1:3260".into())),
+        ("target_lun".to_owned(), Scalar::Integer(1)),
+    ]);
+    let target = VolumeTarget {
+        id: TargetId::derived(&name),
+        node: node.id,
+        volume_type: VolumeType::Iscsi,
+        boot_index: 0,
+        volume_id: format!("vol-{n:03}"),
+        properties,
+        shareable: false,
+        generation: Generation(0),
+    };
+    NodeRecord { node, connectors: vec![connector], targets: vec![target] }
+}
+
+/// Start a machine for each record and point the records at them. Real addresses and credentials are dropped: a lab
+/// reaches nothing but itself.
+async fn start(lab: &Lab, records: &mut [NodeRecord], port: u16) -> Result<Running, Failure> {
+    let timing = Timing {
+        latency: lab.timing.latency,
+        power_on: lab.timing.on,
+        power_off: lab.timing.off,
+        soft_off: lab.timing.soft,
+        boot: lab.timing.boot,
+        settle: lab.timing.settle,
+    };
+    let spec = FleetSpec {
+        machines: records.iter().map(|r| machine(lab, r)).collect(),
+        faults: lab.faults.iter().map(fault).collect::<Result<_, _>>()?,
+        timing,
+        seed: lab.seed,
+        ..FleetSpec::default()
+    };
+    let listen = Listen { addressing: Addressing::Addresses { first: Ipv4Addr::new(127, 1, 0, 1), port }, tls: None };
+    let running = bmcsim::start(spec, listen).await.map_err(|e| Failure::refused(format!("the lab cannot be started: {e}")))?;
+    for record in records {
+        if let Some(address) = running.address_of(&record.node.name) {
+            record.node.bmc = BmcEndpoint {
+                address: address.to_owned(),
+                system: Some("/redfish/v1/Systems/1".into()),
+                username: None,
+                password: None,
+                tls: TlsTrust::System,
+            };
+        }
+    }
+    Ok(running)
+}
+
+fn fault(rule: &crate::runbook::FaultRule) -> Result<FaultRule, Failure> {
+    let json = serde_json::to_value(rule).and_then(serde_json::from_value);
+    json.map_err(|e| Failure::refused(format!("the fault for `{}` is not one that the simulator knows: {e}", rule.machine)))
+}
+
+fn machine(lab: &Lab, record: &NodeRecord) -> MachineSpec {
+    let node = &record.node;
+    let made_up = MachineSpec::named(&node.name);
+    let initiator = record.connectors.iter().filter(|c| c.kind == ConnectorKind::Iqn).map(|c| c.connector_id.clone()).min();
+    let boot = record.targets.iter().find(|t| t.boot_index == 0).and_then(|t| t.iscsi_boot(&initiator.unwrap_or_default()));
+    let on = node.instance.is_some() || node.provision_state == ProvisionState::Active;
+    let identity = match node.identity.is_empty() {
+        true => Identity { system_uuid: Some(node.id.to_string()), serial_number: made_up.serial_number.clone() },
+        false => node.identity.clone(),
+    };
+    MachineSpec {
+        system_uuid: identity.system_uuid,
+        serial_number: identity.serial_number,
+        facts: node.declared_facts.or(&lab.template),
+        on,
+        local_disk: on && boot.is_none(),
+        adapters: vec![AdapterSpec { mac: None, iscsi: Some(boot.filter(|_| on).unwrap_or_default()) }],
+        ..made_up
+    }
+}
+
+/// `lab`: until stopped.
+pub async fn serve(global: &Global, args: &LabArgs) -> Result<ExitCode, Failure> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failure::usage(format!("`{}` is not a loopback address; a lab has no authentication", args.listen)));
+    }
+    let (lab, mut records) = read(&args.lab)?;
+    let running = start(&lab, &mut records, args.listen.port()).await?;
+    let fleet = Fleet::from_records(records);
+    if let Some(path) = &args.write_inventory {
+        let json = path.extension().is_some_and(|e| e == "json");
+        files::write_whole(path, write_inventory(&fleet, if json { Format::Json } else { Format::Yaml }).as_bytes())?;
+    }
+    let addresses = running.addresses().clone();
+    let text = || {
+        let inventory = args.write_inventory.as_ref().map(|p| format!("inventory: {}\n", p.display())).unwrap_or_default();
+        format!("{} machines; witness, faults and requests at {}/lab\n{inventory}", addresses.len(), running.lab_url().trim_end_matches("/lab"))
+    };
+    output::print(global, text, || json!({"lab": running.lab_url(), "machines": addresses}));
+    // Whoever started it in a pipe waits for the line above.
+    let _ = std::io::Write::flush(&mut std::io::stdout());
+    output::note(global, "Ctrl-C ends it");
+    let _ = tokio::signal::ctrl_c().await;
+    let witness = running.witness();
+    running.shutdown().await;
+    match witness.violations.len() {
+        0 => Ok(ExitCode::Done),
+        n => Err(Failure::Said { message: format!("{n} times two machines had one volume open"), hint: None, code: ExitCode::NeedsPerson }),
+    }
+}

@@ -1,0 +1,61 @@
+//! `plan` and `explain`: look, decide, show. Nothing here has a port that could touch anything but our own store.
+
+use super::args::{ExplainArgs, Global, PlanArgs};
+use super::lab::Bench;
+use super::look::{gathered, look};
+use super::{Failure, files, output};
+use crate::plan::{self, Plan};
+use crate::ports::Store;
+use crate::report::ExitCode;
+use serde_json::json;
+
+pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
+    let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
+    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let ports = bench.site.ports();
+    let id = if args.out.is_some() { ports.store.next_plan_id()? } else { "unsaved".into() };
+    let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await;
+    ports.bmc.close().await;
+    let plan = looked?.plan;
+    if let Some(out) = &args.out {
+        save(&bench.site.store, &plan)?;
+        files::write_whole(out, pretty(&plan)?.as_bytes())?;
+    }
+    output::print(
+        global,
+        || {
+            let saved = args.out.as_ref().map(|out| format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display()));
+            plan::render(&plan) + &saved.unwrap_or_default()
+        },
+        || json!(plan),
+    );
+    let changes = !plan.switchovers.is_empty();
+    Ok(if args.detailed_exitcode && changes { ExitCode::Changes } else { ExitCode::Done })
+}
+
+/// Keep a plan in the store, where `apply` and `show` find it.
+pub fn save(store: &dyn Store, plan: &Plan) -> Result<(), Failure> {
+    store.save_plan(&plan.id, plan.created_at, &pretty(plan)?)?;
+    Ok(())
+}
+
+pub fn pretty(plan: &Plan) -> Result<String, Failure> {
+    serde_json::to_string_pretty(plan).map(|text| text + "\n").map_err(|e| Failure::refused(format!("the plan cannot be written: {e}")))
+}
+
+pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let (Some(file), Some(node)) = (&args.runbook, &args.node) else {
+        let rules: Vec<_> = crate::runbook::BUILTIN_IDENTICAL.iter().map(|(fact, why)| json!({"fact": fact, "reason": why})).collect();
+        output::print(global, plan::explain::explain_rules, || json!({ "identical": rules }));
+        return Ok(ExitCode::Done);
+    };
+    let (runbook, source) = files::runbook(file, &args.vars)?;
+    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let ports = bench.site.ports();
+    let gathered = gathered(global, &ports, &runbook).await;
+    ports.bmc.close().await;
+    let explanation =
+        plan::explain::explain(&runbook, &gathered?.fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
+    output::print(global, || explanation.to_string(), || json!({ "explanation": explanation }));
+    Ok(ExitCode::Done)
+}

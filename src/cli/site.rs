@@ -1,0 +1,133 @@
+//! Where a command works: the store, the inventory in it, and the ways to the BMCs.
+
+use super::args::Global;
+use super::{Failure, files};
+use crate::adapter::clock::SystemClock;
+use crate::adapter::hooks::{HookOptions, Hooks};
+use crate::adapter::redfish::{Redfish, RedfishOptions};
+use crate::adapter::secrets::SystemSecrets;
+use crate::adapter::store_sqlite::SqliteStore;
+use crate::executor::Ports;
+use crate::model::*;
+use crate::plan::Landing;
+use crate::ports::{Clock, Secrets};
+use crate::runbook::{Config, Scope, StoreLocation, read_config};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub const CONFIG_FILE: &str = "coldswap.yaml";
+
+/// A store and a configuration.
+pub struct Site {
+    pub store: SqliteStore,
+    pub config: Config,
+    pub clock: Arc<SystemClock>,
+    /// How long power commands may take where nothing else is said.
+    pub landing: Option<Span>,
+    /// Everything behind it is simulated.
+    pub lab: bool,
+}
+
+/// The configuration that applies: `--config`, or `coldswap.yaml` here, or the defaults.
+pub fn config(global: &Global) -> Result<Config, Failure> {
+    let path = match &global.config {
+        Some(path) => path.clone(),
+        None if Path::new(CONFIG_FILE).exists() => PathBuf::from(CONFIG_FILE),
+        None => return Ok(Config::default()),
+    };
+    let source = files::source(&path)?;
+    match read_config(&source) {
+        Ok((config, warnings)) => {
+            files::warn(&warnings, &[&source]);
+            Ok(config)
+        }
+        Err(wrong) => Err(Failure::Diagnostics(wrong, vec![source])),
+    }
+}
+
+/// The store's file: `--store`, the configuration's, or the default.
+pub fn store_path(global: &Global, config: &Config) -> Result<PathBuf, Failure> {
+    let Some(given) = &global.store else {
+        return match &config.store {
+            StoreLocation::Sqlite(path) => Ok(PathBuf::from(path)),
+            StoreLocation::Postgres(_) => Err(Failure::refused("a PostgreSQL store is not supported yet")),
+        };
+    };
+    if given.starts_with("postgres:") || given.starts_with("postgresql:") {
+        return Err(Failure::refused("a PostgreSQL store is not supported yet").hint("use `sqlite:PATH`"));
+    }
+    Ok(PathBuf::from(given.strip_prefix("sqlite:").unwrap_or(given)))
+}
+
+/// Where the stores of labs are: beside the default store.
+pub fn labs_directory(store: &Path) -> PathBuf {
+    store.parent().unwrap_or_else(|| Path::new(".")).join("labs")
+}
+
+impl Site {
+    /// The site of a real run.
+    pub fn open(global: &Global) -> Result<Site, Failure> {
+        let config = config(global)?;
+        let path = store_path(global, &config)?;
+        Ok(Site { store: SqliteStore::open(&path)?, config, clock: Arc::new(SystemClock::new()), landing: None, lab: false })
+    }
+
+    /// The site that holds a run or plan: a lab's where the id says so.
+    pub fn of_id(global: &Global, id: &str) -> Result<Site, Failure> {
+        let config = config(global)?;
+        let path = store_path(global, &config)?;
+        let lab = id.rsplit_once("-r-").or_else(|| id.rsplit_once("-p-")).map(|(lab, _)| lab);
+        let path = match lab {
+            Some(lab) if global.store.is_none() => {
+                let path = labs_directory(&path).join(format!("{lab}.db"));
+                if !path.exists() {
+                    return Err(Failure::usage(format!("there is no `{id}`: `{}` does not exist", path.display())));
+                }
+                path
+            }
+            _ => path,
+        };
+        let lab = lab.is_some();
+        Ok(Site { store: SqliteStore::open(&path)?, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
+    }
+
+    /// Ports to everything.
+    pub fn ports(&self) -> Ports {
+        let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets::default());
+        let bmc = &self.config.bmc;
+        let options = RedfishOptions {
+            requests_at_once_per_bmc: bmc.requests_at_once as usize,
+            total_at_once: bmc.total_at_once as usize,
+            ..RedfishOptions::default()
+        };
+        let hooks = HookOptions { lab: self.lab, ..HookOptions::default() };
+        Ports {
+            inventory: Arc::new(self.store.clone()),
+            bmc: Arc::new(Redfish::new(options, secrets.clone())),
+            hooks: Arc::new(Hooks::new(hooks, secrets)),
+            store: Arc::new(self.store.clone()),
+            clock: self.clock.clone(),
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// How long power commands may take to show, node by node, as the configuration says.
+    pub fn landing(&self, fleet: &Fleet) -> Result<Landing, Failure> {
+        let mut by_node = BTreeMap::new();
+        for rule in &self.config.bmc.overrides {
+            let Some(landing) = rule.landing else { continue };
+            for node in fleet.nodes.keys() {
+                let scope = Scope::new(&BTreeMap::new()).with("node", fleet, *node);
+                let holds = rule.select.holds(&scope);
+                if holds.map_err(|e| Failure::refused(format!("`bmc.overrides`, `{}`: {e}", rule.select.text)))? {
+                    by_node.insert(*node, landing);
+                }
+            }
+        }
+        Ok(Landing { default: self.landing, by_node })
+    }
+}

@@ -1,0 +1,29 @@
+//! `validate`: every error of every file.
+
+use super::args::{Global, ValidateArgs};
+use super::files::{self, Disk};
+use super::{Failure, output};
+use crate::diagnostic::{Diagnostics, Look, Source, render};
+use crate::report::ExitCode;
+use crate::runbook::check_document;
+
+pub fn run(global: &Global, args: &ValidateArgs) -> Result<ExitCode, Failure> {
+    let vars = files::vars(&args.vars)?;
+    let sources: Vec<Source> = args.files.iter().map(|f| files::source(f)).collect::<Result<_, _>>()?;
+    let mut found = Diagnostics::default();
+    for source in &sources {
+        found.extend(check_document(source, &vars, &Disk));
+    }
+    let borrowed: Vec<&Source> = sources.iter().collect();
+    let wrong = found.has_errors();
+    if !found.is_empty() && !output::is_json(global) {
+        anstream::eprintln!("{}", render(&found, &borrowed, Look::Colour));
+    }
+    let text = || match (wrong, sources.len()) {
+        (true, _) => String::new(),
+        (false, 1) => format!("{}: valid", sources[0].name),
+        (false, n) => format!("{n} files: valid"),
+    };
+    output::print(global, text, || serde_json::json!({ "valid": !wrong, "diagnostics": found.json(&borrowed) }));
+    Ok(if wrong { ExitCode::Refused } else { ExitCode::Done })
+}
