@@ -55,7 +55,13 @@ pub enum Event {
         hook: Option<HookResult>,
     },
     /// From here the begun steps are taken back, the last one first.
-    RollingBack { switchover: SwitchoverId, why: Reason },
+    RollingBack {
+        switchover: SwitchoverId,
+        why: Reason,
+        /// The result of the hook that failed, when one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hook: Option<HookResult>,
+    },
     /// The source was seen On after the destination may have started: it is cut off at once.
     CuttingOff { switchover: SwitchoverId, why: Reason },
     Finished {

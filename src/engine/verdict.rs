@@ -269,7 +269,7 @@ impl Engine {
             }
             // Rule S1: a source that is On again is not fenced; nothing is moved, forward or back, around it.
             Phase::Forward if why.code == ReasonCode::SourceOn => self.finish(now, index, Outcome::Stopped, Some(why), hook),
-            Phase::Forward => self.turn_back(now, index, why),
+            Phase::Forward => self.turn_back(now, index, why, hook),
             _ => self.finish(now, index, Outcome::InDoubt, Some(why), hook),
         }
     }
@@ -282,8 +282,8 @@ impl Engine {
 
     /// Rule S6: stand still until every power command has landed, then go back. An unanswered power-off may otherwise
     /// land after its undo was found already so.
-    fn turn_back(&mut self, now: Time, index: usize, why: Reason) {
-        self.record(now, Event::RollingBack { switchover: self.id(index), why });
+    fn turn_back(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
+        self.record(now, Event::RollingBack { switchover: self.id(index), why, hook });
         self.going_back += 1;
         self.flights[index].fresh_step();
         let until = self.flights[index].quiet_until.max(now);

@@ -9,6 +9,7 @@ mod hooks;
 mod language;
 mod matching;
 mod redfish;
+mod report;
 mod seeds;
 mod store;
 mod tidy;

@@ -1,0 +1,111 @@
+//! What went wrong, switchover by switchover, and the evidence of the fence.
+
+use super::page::Page;
+use super::*;
+use crate::engine::How;
+use crate::model::PowerState;
+
+/// How many lines of a hook's output a person is shown; the JSON report has all that was kept.
+const OUTPUT_LINES_MAX: usize = 8;
+
+pub(super) fn troubles(page: &mut Page, report: &Report) {
+    let wrong = |s: &&SwitchoverReport| {
+        s.outcome.is_some_and(|o| o != Outcome::SwitchedOver) || s.steps.iter().any(|t| !t.retries.is_empty() || t.status == StepStatus::Tolerated)
+    };
+    let mut first = true;
+    for s in report.switchovers.iter().filter(wrong) {
+        if std::mem::take(&mut first) {
+            page.heading("what went wrong");
+        }
+        trouble(page, s);
+    }
+}
+
+fn trouble(page: &mut Page, s: &SwitchoverReport) {
+    let what = s.outcome.map_or("in flight", outcome_words);
+    page.inked(0, &format!("{}  {} -> {}: {what}", s.id, s.source.name, s.destination.name), what, ink_of(s.outcome));
+    if let Some(why) = &s.why {
+        page.field(7, "why", &format!("{} ({})", why.text, why.code));
+    }
+    for step in s.steps.iter().filter(|t| !t.retries.is_empty() || matches!(t.status, StepStatus::GivenUp | StepStatus::Tolerated)) {
+        troubled_step(page, s, step);
+    }
+    if let Some(turn) = &s.rolled_back {
+        let back: Vec<&StepReport> = s.steps.iter().filter(|t| t.direction == Direction::Back).collect();
+        let done = back.iter().filter(|t| t.how.is_some()).count();
+        let slept = back.iter().filter(|t| t.how == Some(How::AlreadySo)).count();
+        page.field(7, "back", &format!("turned at {}; {done} of {} steps taken back, {slept} of them already so", turn.at.clock(), back.len()));
+    }
+    if let Some(turn) = &s.cut_off {
+        page.field(7, "cut off", &format!("at {}: {}", turn.at.clock(), turn.why.text));
+    }
+}
+
+fn troubled_step(page: &mut Page, s: &SwitchoverReport, step: &StepReport) {
+    let state = match step.status {
+        StepStatus::GivenUp if step.attempts == 0 => "given up before anything was sent".to_owned(),
+        StepStatus::GivenUp => format!("given up after {}", plural(step.attempts, "attempt")),
+        StepStatus::Tolerated => "failed; the run went on".to_owned(),
+        StepStatus::Achieved => format!("came true after {}", plural(step.attempts, "attempt")),
+        StepStatus::InHand => "still in hand".to_owned(),
+        StepStatus::NotBegun => "not begun".to_owned(),
+    };
+    page.field(7, "step", &format!("{} {}: {state}", label(step), step.subject));
+    for retry in &step.retries {
+        page.text(17, &format!("{} attempt {}: {}", retry.at.clock(), retry.attempt, retry.why.text));
+    }
+    // The switchover's own reason stands above.
+    if step.why.is_some() && step.why != s.why {
+        page.text(17, step.why.as_ref().map_or("", |w| &w.text));
+    }
+    let last = step.result.as_ref().or(step.retries.last().and_then(|r| r.result.as_ref())).filter(|r| !r.succeeded);
+    if let Some(result) = last {
+        page.text(17, &format!("the hook: {}, {}", result.how, result.took.brief()));
+        page.quote(17, &result.output, OUTPUT_LINES_MAX);
+    }
+}
+
+/// `8 move_target`, `back 2 power_back`.
+fn label(step: &StepReport) -> String {
+    let way = match step.direction {
+        Direction::Forward => "",
+        Direction::Back => "back ",
+        Direction::CuttingOff => "cutting off ",
+    };
+    format!("{way}{} {}", step.number, step.step)
+}
+
+/// The step in hand of a switchover in flight.
+pub(super) fn in_hand(s: &SwitchoverReport) -> String {
+    let step = s.steps.iter().find(|t| t.status == StepStatus::InHand);
+    step.map_or_else(|| "between two steps".to_owned(), label)
+}
+
+pub(super) fn fences(page: &mut Page, report: &Report) {
+    let fenced: Vec<(&SwitchoverReport, &FenceReport)> = report.switchovers.iter().filter_map(|s| Some((s, s.fence.as_ref()?))).collect();
+    if fenced.is_empty() {
+        return;
+    }
+    page.heading("fence: who says that the source is off");
+    for (s, fence) in fenced {
+        page.text(0, &format!("{}  {}", s.id, fence_line(s, fence)));
+    }
+}
+
+fn fence_line(s: &SwitchoverReport, fence: &FenceReport) -> String {
+    let sent: Vec<String> = fence.sent.iter().filter_map(|sent| Some(format!("{} {}", sent.reset?, sent.at.clock()))).collect();
+    let sent = if sent.is_empty() { "nothing sent".to_owned() } else { sent.join(", ") };
+    let Some(held) = fence.held_at else { return format!("{}: {sent}; the fence did not hold", s.source.name) };
+    let reads: Vec<&ReadReport> = fence.reads.iter().filter(|r| r.uuid == s.source.uuid).collect();
+    let times: Vec<String> = reads.iter().map(|r| r.at.clock()).collect();
+    let state = if reads.iter().all(|r| r.power == PowerState::Off) { "Off" } else { "not Off" };
+    let who = reads.last().and_then(|r| r.who.as_deref()).unwrap_or("a machine without identity");
+    let count = plural(u32::try_from(reads.len()).unwrap_or(u32::MAX), "time");
+    let mut line = format!("{}: {sent}; read {state} {count} ({}) by {who}; held {}", s.source.name, times.join(", "), held.clock());
+    for (reads, when) in [(&fence.before_start, "before the start"), (&fence.after_boot, "after the boot")] {
+        if let Some(read) = reads.iter().rev().find(|r| r.uuid == s.source.uuid) {
+            line.push_str(&format!("; {} {when} ({})", read.power, read.at.clock()));
+        }
+    }
+    line
+}

@@ -1,0 +1,336 @@
+//! What a report is made of. Written as JSON; `schemas/report.schema.json` is generated from these types. Fields may be
+//! added within a format version; none is renamed, removed or given another meaning.
+
+use super::{Stamp, Took};
+use crate::engine::{How, Outcome};
+use crate::model::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Raised whenever a reader of the version before could be misled.
+pub const REPORT_FORMAT: u32 = 1;
+
+/// What the fold cannot know from the plan and the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    pub run: RunId,
+    /// The version of coldswap that writes the report.
+    pub coldswap: String,
+}
+
+impl About {
+    /// A run, reported by this very version.
+    pub fn run(run: RunId) -> About {
+        About { run, coldswap: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+/// Report of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    pub format_version: u32,
+    pub run: RunReport,
+    /// In the order of the plan, every one of it.
+    pub switchovers: Vec<SwitchoverReport>,
+    /// Sources that the plan does not switch over.
+    pub left_out: Vec<LeftOutReport>,
+    pub totals: Totals,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunReport {
+    pub id: RunId,
+    pub plan: PlanId,
+    pub runbook: RunbookReport,
+    #[schemars(extend("enum" = ["planned", "disaster"]))]
+    pub mode: String,
+    pub store: StoreId,
+    pub status: RunStatus,
+    /// When its first event became durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Stamp>,
+    /// When the last switchover ended, or the last one in flight of a parked run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Stamp>,
+    /// When the last event that the report knows of became durable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Stamp>,
+    /// How often another process took the run up again.
+    pub resumed: u32,
+    /// Why nothing new starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Reason>,
+    /// The version of coldswap that wrote the report.
+    pub coldswap: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunbookReport {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub digest: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Something is in flight or may start: it is being carried out, or its process was killed. `resume` goes on.
+    Open,
+    /// Nothing is in flight and nothing starts before somebody resumes it.
+    Parked,
+    /// Every switchover has its outcome.
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeReport {
+    pub name: String,
+    pub uuid: NodeId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchoverStatus {
+    /// It has not begun: parked, if the run is.
+    Waiting,
+    InFlight,
+    Finished,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SwitchoverReport {
+    pub id: SwitchoverId,
+    pub source: NodeReport,
+    pub destination: NodeReport,
+    /// The pool that gave the destination; absent for a named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// Names of the preferences that the destination meets.
+    pub preferred: Vec<String>,
+    /// How many facts were compared and found identical.
+    pub identical: u32,
+    /// Lower goes first; a group starts when the one before has ended.
+    pub group: i64,
+    pub status: SwitchoverStatus,
+    /// Present when it is finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What it ended for, unless it was switched over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Reason>,
+    /// What is still owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
+    /// From the source's power-off being sent until one of the two machines was seen booted or, on the way back, On.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dark: Option<Took>,
+    /// When and why it turned back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<Turn>,
+    /// When and why the source was cut off after the destination may have started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_off: Option<Turn>,
+    /// Who vouched that the source is off, once the fence was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceReport>,
+    /// Of the plan, and hooks whose failure was tolerated.
+    pub warnings: Vec<String>,
+    /// The plan's steps in their order, then those of a way back or of cutting off.
+    pub steps: Vec<StepReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Turn {
+    pub at: Stamp,
+    pub why: Reason,
+}
+
+/// The evidence of rule S1.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FenceReport {
+    /// When the fence held. Absent: it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at: Option<Stamp>,
+    /// Its own resets.
+    pub sent: Vec<Sent>,
+    /// The readings that it counted.
+    pub reads: Vec<ReadReport>,
+    /// The look before the first command that could start the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_start: Vec<ReadReport>,
+    /// The last look, at the destination booted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_boot: Vec<ReadReport>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Forward,
+    Back,
+    CuttingOff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    NotBegun,
+    InHand,
+    Achieved,
+    /// It failed, and the run went on.
+    Tolerated,
+    /// It did not come true; the switchover turned back or ended there.
+    GivenUp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepReport {
+    /// From 1, along its direction: steps of a way back count anew.
+    pub number: u32,
+    /// The step's stable name: `move_target`.
+    pub step: String,
+    /// The hook's name, when the step is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// What it is about.
+    pub subject: String,
+    pub direction: Direction,
+    pub status: StepStatus,
+    /// When its turn came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<How>,
+    /// Attempts whose command may have left. 0: nothing was sent.
+    pub attempts: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Sent>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retries: Vec<Retry>,
+    /// Power as read just before a command left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<ReadReport>,
+    /// Power as read when the step was found true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<ReadReport>,
+    /// How the hook's last attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<HookReport>,
+    /// Why it was tolerated or given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Reason>,
+}
+
+/// A command that was durable before it left. A process that was killed may have been killed before it was sent, and
+/// one that took the run up again may have sent the same attempt once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    pub at: Stamp,
+    /// From 1.
+    pub attempt: u32,
+    pub command: CommandKind,
+    /// The reset type, when the command is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<ResetType>,
+    /// The node whose BMC got the reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    Reset,
+    /// A change of the inventory.
+    Change,
+    /// A boot configuration.
+    Boot,
+    Hook,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Retry {
+    pub at: Stamp,
+    /// The attempt that came to nothing, from 1.
+    pub attempt: u32,
+    pub why: Reason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<HookReport>,
+}
+
+/// One reading of a machine's power.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadReport {
+    pub at: Stamp,
+    pub node: String,
+    pub uuid: NodeId,
+    pub power: PowerState,
+    /// System UUID or serial number of the machine that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HookReport {
+    pub succeeded: bool,
+    /// `exit 0`, `killed after 2m`, `HTTP 204`.
+    pub how: String,
+    /// The end of what it wrote.
+    pub output: String,
+    pub took: Took,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOutReport {
+    pub name: String,
+    pub uuid: NodeId,
+    /// Stable: `no_spare`.
+    pub code: String,
+    pub why: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    pub planned: u32,
+    pub switched_over: u32,
+    pub rolled_back: u32,
+    pub stopped: u32,
+    pub in_doubt: u32,
+    pub skipped: u32,
+    pub in_flight: u32,
+    /// Parked, if the run is.
+    pub not_begun: u32,
+    pub left_out: u32,
+    pub retries: u32,
+    /// Resets that may have been sent to BMCs.
+    pub power_requests: u32,
+    pub warnings: u32,
+    pub debts: Vec<Debt>,
+    /// From the first event to the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Took>,
+}
+
+/// Something that a person has to settle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Debt {
+    pub switchover: SwitchoverId,
+    pub source: String,
+    pub destination: String,
+    pub text: String,
+    /// What to do first.
+    pub next: String,
+}
