@@ -42,7 +42,7 @@ def main():
             wrong = [e for e in log["latest"] if e["method"] not in ("GET", "HEAD") and e["kind"] not in ("login", "logout")]
             check(not wrong, f"a dry run sent {wrong[:3]}")
             check({e["kind"] for e in log["latest"]} >= {"login", "logout", "read_system"}, f"nothing was looked at: {log['by_method']}")
-            check(all(m["power"] == ("On" if m["name"].startswith("node") else "Off") for m in lab.ask("machines")), "a machine changed")
+            check(all(m["power"] == ("on" if m["name"].startswith("node") else "off") for m in lab.ask("machines")), "a machine changed")
             check(not (path / "hook-was-started").exists(), "a hook or its check was started")
             check(fingerprint(site) == before, "the inventory changed")
             # The log sees writes at all: a real run must show some.

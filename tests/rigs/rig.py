@@ -130,12 +130,15 @@ class Lab:
             self.process.wait()
 
 
-FACTS = {"manufacturer": "Contoso", "model": "C1", "memory_mib": 524288, "cpu": {"model": "X", "count": 2}}
+FACTS = {"manufacturer": "Contoso", "model": "C1", "memory_mib": 524288, "cpu": {"model": "X", "count": 2}, "boot_mode": "uefi",
+         "firmware": {"bios": "1.0"}}
 
 
 def node(name, pool=None, data=0):
     """A serving node with a boot volume and `data` more; with `pool`, a spare."""
-    made = {"name": name, "bmc": {"address": "http://127.0.0.1", "system": "/redfish/v1/Systems/1"}, "facts": FACTS}
+    # A lab puts its own address in the place of this one; until then no two may be the same.
+    made = {"name": name, "bmc": {"address": f"http://{name}.invalid", "system": "/redfish/v1/Systems/1"}, "facts": FACTS,
+            "resource_class": "web"}
     if pool:
         return made | {"provision_state": "available", "labels": {"pool": pool}}
 

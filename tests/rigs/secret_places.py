@@ -94,14 +94,15 @@ def main():
     threading.Thread(target=ear.serve_forever, daemon=True).start()
     with folder("secrets") as path:
         env = documents(path, ear.server_port)
-        faults = [{"request": "write", "do": "error", "chance": "10%"}, {"request": "login", "do": "drop", "times": 2}]
-        with Lab(path, {"machines": {}, "faults": faults}, inventory(PAIRS)) as lab:
+        faults = [{"request": "write", "do": "error", "chance": "20%"}, {"request": "read", "do": "drop", "times": 2}]
+        with Lab(path, {"machines": {}}, inventory(PAIRS)) as lab:
             site = Site(path, env=env)
             watch = Watch()
             watch.start()
             said = {}
             said["import"] = site.run("inventory", "import", credentials(path, lab))
             said["plan"] = site.run("plan", "runbook.yaml", "--out", "plan.json", "--output", "json")
+            lab.ask("faults", "PUT", faults)
             said["apply"] = site.run("apply", "plan.json", "--yes", "--report", "report.json", "--log-format", "json", codes=(0, 4))
             run = site.json("runs")["runs"][0]["id"]
             for words in (["show", run], ["journal", run], ["report", run], ["inventory", "show", "node-0001"], ["inventory", "export"]):
