@@ -39,7 +39,8 @@ impl Engine {
         let verdict = step.evaluate(&cx, seen);
         let queries = step.observes(&cx);
         let patience = step.patience(cx.attempt);
-        if verdict != Verdict::Satisfied {
+        // What was read before a streak is no evidence of it.
+        if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
         }
         self.flights[index].keep_reads(now, &queries, seen);

@@ -298,7 +298,6 @@ fn reads_of(planned: &Switchover, reads: &[Read]) -> Vec<ReadReport> {
     let read = |r: &Read| ReadReport {
         at: Stamp::new(r.at),
         node: planned.name_of(r.node).to_owned(),
-        uuid: r.node,
         power: r.power,
         who: r.who.clone(),
     };
