@@ -41,7 +41,11 @@ fn trouble(page: &mut Page, s: &SwitchoverReport) {
         let back: Vec<&StepReport> = s.steps.iter().filter(|t| t.direction == Direction::Back).collect();
         let done = back.iter().filter(|t| t.how.is_some()).count();
         let slept = back.iter().filter(|t| t.how == Some(How::AlreadySo)).count();
-        page.field(7, "back", &format!("turned at {}; {done} of {} steps taken back, {slept} of them already so", turn.at.clock(), back.len()));
+        page.field(
+            7,
+            "back",
+            &format!("turned at {}; {done} of {} steps taken back, {slept} of them already so", turn.at.clock(), back.len()),
+        );
     }
     if let Some(turn) = &s.cut_off {
         page.field(7, "cut off", &format!("at {}: {}", turn.at.clock(), turn.why.text));
