@@ -1,6 +1,7 @@
 mod assign;
 mod assignment_laws;
 mod bmcsim;
+mod cli;
 mod conformance;
 mod corpus;
 mod crash;
