@@ -14,3 +14,5 @@ mod report;
 mod seeds;
 mod store;
 mod tidy;
+mod inventory;
+mod schema;
