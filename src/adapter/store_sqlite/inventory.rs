@@ -31,9 +31,8 @@ impl Raw {
         let bodies = |sql: &str| -> Result<Vec<(String, String)>, Failure> {
             Ok(db.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
         };
-        let nodes = db.prepare_cached(NodeRow::SELECT)?.query_map([], NodeRow::read)?.collect::<Result<_, _>>()?;
         Ok(Raw {
-            nodes,
+            nodes: NodeRow::all(db)?,
             connectors: bodies("SELECT id, body FROM volume_connectors")?,
             targets: bodies("SELECT id, body FROM volume_targets")?,
         })

@@ -28,13 +28,24 @@ pub(super) struct NodeRow {
 }
 
 impl NodeRow {
-    pub(super) const SELECT: &str =
-        "SELECT n.id, n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
+    pub(super) fn all(db: &Connection) -> Result<Vec<NodeRow>, Failure> {
+        let sql = "SELECT n.id, n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
+        let read = |row: &Row<'_>| {
+            let reset: Option<String> = row.get(2)?;
+            let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(3)?, row.get(4)?))).transpose()?;
+            Ok(NodeRow { id: row.get(0)?, body: row.get(1)?, mark })
+        };
+        Ok(db.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
+    }
 
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<NodeRow> {
-        let reset: Option<String> = row.get(2)?;
-        let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(3)?, row.get(4)?))).transpose()?;
-        Ok(NodeRow { id: row.get(0)?, body: row.get(1)?, mark })
+    /// Two look-ups and no join: SQLite plans a parameter beside an outer join anew each time that it is bound.
+    fn one(db: &Connection, id: NodeId) -> Result<Option<NodeRow>, Failure> {
+        let id = id.to_string();
+        let mut body = db.prepare_cached("SELECT body FROM nodes WHERE id = ?1")?;
+        let Some(body) = body.query_row([&id], |row| row.get(0)).optional()? else { return Ok(None) };
+        let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
+        let mark = mark.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        Ok(Some(NodeRow { id, body, mark }))
     }
 
     pub(super) fn node(self) -> Result<Node, Failure> {
@@ -51,8 +62,7 @@ fn mark(reset: &str, sent_at: i64, lands_by: i64) -> Result<PowerMark, Failure> 
 }
 
 pub(super) fn node(db: &Connection, id: NodeId) -> Result<Option<Node>, Failure> {
-    let mut statement = db.prepare_cached(&format!("{} WHERE n.id = ?1", NodeRow::SELECT))?;
-    statement.query_row([id.to_string()], NodeRow::read).optional()?.map(NodeRow::node).transpose()
+    NodeRow::one(db, id)?.map(NodeRow::node).transpose()
 }
 
 fn body<T: DeserializeOwned>(db: &Connection, sql: &str, id: &str) -> Result<Option<T>, Failure> {
