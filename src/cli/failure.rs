@@ -36,7 +36,8 @@ impl Failure {
         match self {
             Failure::Diagnostics(diagnostics, sources) => {
                 let sources: Vec<&Source> = sources.iter().collect();
-                anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Colour));
+                anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Coloured));
+                anstream::eprintln!("{}", diagnostics.tally());
                 ExitCode::Refused.into()
             }
             Failure::Said { message, hint, code } => {

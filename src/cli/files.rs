@@ -62,7 +62,7 @@ pub fn runbook(path: &Path, args: &VarArgs) -> Result<(Runbook, Source), Failure
 
 pub fn warn(warnings: &Diagnostics, sources: &[&Source]) {
     if !warnings.is_empty() {
-        anstream::eprintln!("{}", render(warnings, sources, Look::Colour));
+        anstream::eprintln!("{}", render(warnings, sources, Look::Coloured));
     }
 }
 

@@ -49,10 +49,8 @@ pub fn config(global: &Global) -> Result<Config, Failure> {
 /// The store's file: `--store`, the configuration's, or the default.
 pub fn store_path(global: &Global, config: &Config) -> Result<PathBuf, Failure> {
     let Some(given) = &global.store else {
-        return match &config.store {
-            StoreLocation::Sqlite(path) => Ok(PathBuf::from(path)),
-            StoreLocation::Postgres(_) => Err(Failure::refused("a PostgreSQL store is not supported yet")),
-        };
+        let StoreLocation::Sqlite(path) = &config.store;
+        return Ok(PathBuf::from(path));
     };
     if given.starts_with("postgres:") || given.starts_with("postgresql:") {
         return Err(Failure::refused("a PostgreSQL store is not supported yet").hint("use `sqlite:PATH`"));

@@ -7,7 +7,6 @@ use super::lab::Bench;
 use super::look::{learn, look};
 use super::{Failure, files, output};
 use crate::diagnostic::Source;
-use crate::ports::Store;
 use crate::report::ExitCode;
 use crate::runbook::{Runbook, Vars, read_runbook};
 use crate::{plan, plan::Plan};

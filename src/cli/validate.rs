@@ -12,12 +12,15 @@ pub fn run(global: &Global, args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let sources: Vec<Source> = args.files.iter().map(|f| files::source(f)).collect::<Result<_, _>>()?;
     let mut found = Diagnostics::default();
     for source in &sources {
-        found.extend(check_document(source, &vars, &Disk));
+        found.extend(match check_document(source, &vars, &Disk) {
+            Ok((_, warnings)) => warnings,
+            Err(wrong) => wrong,
+        });
     }
     let borrowed: Vec<&Source> = sources.iter().collect();
     let wrong = found.has_errors();
     if !found.is_empty() && !output::is_json(global) {
-        anstream::eprintln!("{}", render(&found, &borrowed, Look::Colour));
+        anstream::eprintln!("{}", render(&found, &borrowed, Look::Coloured));
     }
     let text = || match (wrong, sources.len()) {
         (true, _) => String::new(),

@@ -33,7 +33,7 @@ impl Kind {
 pub(super) fn kind(source: &Source, tree: &Tree, wanted: Option<Kind>) -> (Option<Kind>, Diagnostics) {
     let mut found = Diagnostics::default();
     if !matches!(tree.value, Value::Map(_)) {
-        let message = format!("{}; a map with `apiVersion` and `kind` is wanted", tree.describe());
+        let message = format!("{}; a map with `apiVersion` and `kind` is wanted", tree.describe(""));
         found.push(Diagnostic::error(codes::WRONG_TYPE, message).at(&source.name, first_line(source, tree)));
         return (None, found);
     }

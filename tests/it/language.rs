@@ -21,7 +21,7 @@ pub struct Project;
 
 impl Files for Project {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).map_err(|e| e.kind().to_string())
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).map_err(|e| if e.kind() == std::io::ErrorKind::NotFound { "no such file".to_owned() } else { e.to_string() })
     }
 }
 
@@ -151,7 +151,7 @@ fn strings_stay_strings() {
 #[test]
 fn quantities_carry_their_unit() {
     let found = read(&format!("{SMALL}power: {{soft_off: 5}}\n")).expect_err("no unit");
-    assert_eq!(found.0[0].message, "`5` is a number in `power.soft_off`; a duration such as `5m` is wanted");
+    assert_eq!(found.0[0].message, "`5` in `power.soft_off` is a number; a duration such as `5m` is wanted");
     assert_eq!(wrong("boot: {timeout: 5 m}\n"), one(codes::BAD_QUANTITY, "5 m"));
     assert_eq!(wrong("boot: {timeout: [5m]}\n"), one(codes::WRONG_TYPE, "[5m]"));
     assert_eq!(wrong("limits: {stop_after_failures: 120%}\n"), one(codes::BAD_QUANTITY, "120%"));

@@ -1,6 +1,7 @@
 mod assign;
 mod assignment_laws;
 mod bmcsim;
+mod cli;
 mod conformance;
 mod corpus;
 mod crash;
@@ -13,3 +14,5 @@ mod report;
 mod seeds;
 mod store;
 mod tidy;
+mod inventory;
+mod schema;

@@ -190,8 +190,9 @@ struct Seen<'a, 'r> {
 }
 
 impl Seen<'_, '_> {
-    /// Tell it where `key` was there before.
-    fn once(&mut self, code: &'static str, key: String, node: &str, at: &Range<usize>, message: impl Fn(&str) -> String) {
+    /// Tell it where `key` was there before; is it new?
+    fn once(&mut self, code: &'static str, key: String, node: &str, at: &Range<usize>, message: impl Fn(&str) -> String) -> bool {
+        let new = !self.known.contains_key(&key);
         match self.known.get(&key) {
             Some((other, first)) => {
                 let line = self.lines.find(first.start).line;
@@ -201,6 +202,7 @@ impl Seen<'_, '_> {
                 self.known.insert(key, (node.to_owned(), at.clone()));
             }
         }
+        new
     }
 }
 
@@ -209,8 +211,8 @@ fn twice(reading: &Reading<'_>, raw: &RawInventory, records: &[Option<NodeRecord
     for (written, record) in raw.nodes.iter().zip(records) {
         let Some(name) = &written.name else { continue };
         let node = name.value.as_str();
-        seen.once(codes::SAME_NODE, format!("name {node}"), node, &name.at, |_| format!("two nodes are called `{node}`"));
-        let Some(record) = record else { continue };
+        let new = seen.once(codes::SAME_NODE, format!("name {node}"), node, &name.at, |_| format!("two nodes are called `{node}`"));
+        let Some(record) = record.as_ref().filter(|_| new) else { continue };
         if let Some(uuid) = &written.uuid {
             let message = |other: &str| format!("`{node}` and `{other}` have one uuid");
             seen.once(codes::SAME_NODE, format!("uuid {}", uuid.value), node, &uuid.at, message);
@@ -242,7 +244,7 @@ fn one_system(seen: &mut Seen<'_, '_>, name: &str, node: &Node, written: &RawNod
         }
         None => match seen.known.get(&hint("any")).cloned() {
             Some((other, _)) => seen.reading.hinted(codes::SAME_NODE, message(&other), &at, "name the `system` of each"),
-            None => seen.once(codes::SAME_NODE, hint("whole"), name, &at, message),
+            None => drop(seen.once(codes::SAME_NODE, hint("whole"), name, &at, message)),
         },
     }
 }

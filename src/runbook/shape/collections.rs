@@ -33,7 +33,7 @@ impl<S: Shape> Shape for ListOf<S> {
             return None;
         };
         if items.len() < self.least {
-            reading.error(codes::WRONG_TYPE, format!("an empty list{}; {} is wanted", path.inside(), self.wanted), &tree.at);
+            reading.error(codes::WRONG_TYPE, format!("an empty list stands{}; {} is wanted", path.inside(), self.wanted), &tree.at);
         }
         Some(items.iter().enumerate().filter_map(|(n, item)| self.item.read(reading, item, &path.index(n))).collect())
     }
