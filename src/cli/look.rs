@@ -29,7 +29,8 @@ pub async fn gathered(global: &Global, ports: &Ports, runbook: &Runbook) -> Resu
     let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, ASKED_AT_ONCE, concerns, tell).await?;
     bar.finish_and_clear();
     if gathered.fleet.nodes.is_empty() {
-        return Err(Failure::refused("the inventory is empty").hint("`coldswap inventory import FILE` takes nodes from a file; `--lab LAB` brings its own"));
+        return Err(Failure::refused("the inventory is empty")
+            .hint("`coldswap inventory import FILE` takes nodes from a file; `--lab LAB` brings its own"));
     }
     Ok(gathered)
 }

@@ -236,7 +236,8 @@ impl Engine {
             }
             Phase::CuttingOff => {
                 let name = &self.plan.switchovers[index].source.name;
-                let text = format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
+                let text =
+                    format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
                 self.finish(now, index, Outcome::InDoubt, Some(Reason::new(ReasonCode::SourceOn, text)), None);
             }
             Phase::Waiting | Phase::Finished(_) => {}

@@ -69,7 +69,10 @@ fn api_version(source: &Source, tree: &Tree) -> Diagnostics {
     match tree.get("apiVersion") {
         None => wrong("the key `apiVersion` is missing".to_owned(), first_line(source, tree)),
         Some(version) if version.text() == Some(API_VERSION) => Diagnostics::default(),
-        Some(version) => wrong(format!("`{}` is not a version of the language that is known", shorten(version.text().unwrap_or_default())), version.at.clone()),
+        Some(version) => wrong(
+            format!("`{}` is not a version of the language that is known", shorten(version.text().unwrap_or_default())),
+            version.at.clone(),
+        ),
     }
 }
 

@@ -96,7 +96,10 @@ impl Place {
         let place = Place { directory, lab, runtime };
         place.write("inventory.yaml", &write_inventory(&Fleet::from_records(records), Format::Yaml));
         place.write("runbook.yaml", RUNBOOK);
-        place.write("coldswap.yaml", "apiVersion: coldswap/v1\nkind: Config\nbmc: {overrides: [{select: \"node.name != ''\", landing: 1s}]}\n");
+        place.write(
+            "coldswap.yaml",
+            "apiVersion: coldswap/v1\nkind: Config\nbmc: {overrides: [{select: \"node.name != ''\", landing: 1s}]}\n",
+        );
         place.run(&["inventory", "import", "inventory.yaml"]).code(0);
         place
     }
@@ -215,7 +218,11 @@ fn a_node_that_changed_since_the_plan_is_refused_and_the_rest_goes_on() {
     place.run(&["inventory", "set", "web-1", "label.tier=1"]).code(0);
     let report = place.json(&["apply", "plan.json", "--yes"], 4);
     assert_eq!(report["switchovers"][0]["outcome"], "skipped");
-    assert!(report["switchovers"][0]["why"]["text"].as_str().is_some_and(|t| t.contains("make a new plan")), "{}", report["switchovers"][0]["why"]);
+    assert!(
+        report["switchovers"][0]["why"]["text"].as_str().is_some_and(|t| t.contains("make a new plan")),
+        "{}",
+        report["switchovers"][0]["why"]
+    );
     assert_eq!(report["switchovers"][1]["outcome"], "switched_over");
 }
 

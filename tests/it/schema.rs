@@ -57,7 +57,8 @@ fn what_a_reader_refuses_for_its_shape_the_schema_refuses_too() {
         if path.extension().is_none_or(|e| e != "yaml") {
             continue;
         }
-        let source = Source::new(format!("tests/it/corpus/{}", path.file_name().expect("a name").display()), std::fs::read(&path).expect("a file"));
+        let source =
+            Source::new(format!("tests/it/corpus/{}", path.file_name().expect("a name").display()), std::fs::read(&path).expect("a file"));
         let (Some(tree), _) = read(&source, Limits::FILE) else { continue };
         let Some(kind) = kind_of(&tree.json()) else { continue };
         let found = check_document(&source, &Vars::new(), &Project).expect_err("broken");

@@ -27,7 +27,10 @@ pub struct Tree {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Its text, and whether it stood without quotes.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Tree>),
     /// In the order of the file.
     Map(Vec<Entry>),

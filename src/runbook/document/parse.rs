@@ -99,7 +99,19 @@ type Step = Result<(), Diagnostics>;
 impl<'a> Builder<'a> {
     fn new(file: &'a str, text: &'a str, limits: Limits) -> Builder<'a> {
         let found = Diagnostics::default();
-        Builder { file, text, limits, open: Vec::new(), root: None, documents: 0, anchors: BTreeMap::new(), kept: 0, values: 0, repeated: 0, found }
+        Builder {
+            file,
+            text,
+            limits,
+            open: Vec::new(),
+            root: None,
+            documents: 0,
+            anchors: BTreeMap::new(),
+            kept: 0,
+            values: 0,
+            repeated: 0,
+            found,
+        }
     }
 
     fn error(&self, code: &'static str, message: impl Into<String>, at: Range<usize>) -> Diagnostic {
@@ -143,7 +155,8 @@ impl<'a> Builder<'a> {
     fn document(&mut self, at: Range<usize>) -> Step {
         self.documents += 1;
         if self.documents > 1 {
-            let second = self.error(codes::SEVERAL_DOCUMENTS, "a second document begins here", at).hint("one file is one document: split it");
+            let second =
+                self.error(codes::SEVERAL_DOCUMENTS, "a second document begins here", at).hint("one file is one document: split it");
             return Err(Diagnostics(vec![second]));
         }
         Ok(())
@@ -152,7 +165,9 @@ impl<'a> Builder<'a> {
     fn tag(&mut self, tag: Option<&Tag>, tag_at: Option<Range<usize>>, at: &Range<usize>) -> Step {
         let Some(tag) = tag else { return Ok(()) };
         let message = format!("the tag `{}` is not part of the language", shorten(&tag.original()));
-        self.tell(self.error(codes::TAG, message, tag_at.unwrap_or(at.clone())).hint("remove it; text that begins with `!` belongs in quotes"))
+        self.tell(
+            self.error(codes::TAG, message, tag_at.unwrap_or(at.clone())).hint("remove it; text that begins with `!` belongs in quotes"),
+        )
     }
 
     /// A plain scalar's place without the blanks and line ends that the parser counts to it.

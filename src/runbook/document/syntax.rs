@@ -43,7 +43,9 @@ fn hint(kind: &ErrorKind) -> &'static str {
         | ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::SimpleKeyExpected
         | ErrorKind::MappingKeyNotAllowed => "is the indentation that of the lines around it, and is there a `:` after the key?",
-        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => "in double quotes a backslash is written twice; or use single quotes",
+        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => {
+            "in double quotes a backslash is written twice; or use single quotes"
+        }
         _ => "",
     }
 }

@@ -171,7 +171,9 @@ fn connector_fits(reading: &Reading<'_>, raw: &RawConnector) {
     let digits: String = id.trim_start_matches("0x").chars().filter(|c| !matches!(c, ':' | '-')).collect();
     let hex = |n: usize| digits.len() == n && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let (fits, wanted) = match raw.kind {
-        ConnectorKind::Iqn => (["iqn.", "eui.", "naa."].iter().any(|p| id.to_lowercase().starts_with(p)), "`iqn.`, `eui.` or `naa.` and more"),
+        ConnectorKind::Iqn => {
+            (["iqn.", "eui.", "naa."].iter().any(|p| id.to_lowercase().starts_with(p)), "`iqn.`, `eui.` or `naa.` and more")
+        }
         ConnectorKind::Wwnn | ConnectorKind::Wwpn => (hex(16), "16 hex digits"),
         ConnectorKind::Mac => (hex(12), "12 hex digits"),
         ConnectorKind::Ip => (id.parse::<std::net::IpAddr>().is_ok(), "an IP address"),
@@ -220,7 +222,8 @@ fn twice(reading: &Reading<'_>, raw: &RawInventory, records: &[Option<NodeRecord
         one_system(&mut seen, node, &record.node, written);
         for (connector, written) in record.connectors.iter().zip(&written.connectors) {
             let id: String = connector.connector_id.to_lowercase().trim_start_matches("0x").replace(['-', ':'], "");
-            let message = |other: &str| format!("the {} `{}` belongs to `{other}` already", connector.kind.as_str(), connector.connector_id);
+            let message =
+                |other: &str| format!("the {} `{}` belongs to `{other}` already", connector.kind.as_str(), connector.connector_id);
             seen.once(codes::SAME_CONNECTOR, format!("{} {id}", connector.kind.as_str()), node, &written.value.connector_id.at, message);
         }
         volumes(&mut seen, node, record, written);

@@ -164,7 +164,9 @@ fn power(check: &Check<'_>, raw: &RawRunbook, mode: Mode) -> PowerPolicy {
         && hard.value == HardOff::AtOnce
     {
         let message = format!("`soft_off: {}` has no effect: `hard_off: at_once` does not wait for it", soft.value);
-        check.reading.tell(Diagnostic::warning(codes::CONTRADICTION, message).hint("write `hard_off: after_soft`, or `soft_off: 0s`"), &soft.at);
+        check
+            .reading
+            .tell(Diagnostic::warning(codes::CONTRADICTION, message).hint("write `hard_off: after_soft`, or `soft_off: 0s`"), &soft.at);
     }
     policy
 }

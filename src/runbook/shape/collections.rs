@@ -39,7 +39,11 @@ impl<S: Shape> Shape for ListOf<S> {
     }
     fn schema(&self, definitions: &mut Definitions) -> Json {
         let items = self.item.schema(definitions);
-        if self.least > 0 { json!({"type": "array", "minItems": self.least, "items": items}) } else { json!({"type": "array", "items": items}) }
+        if self.least > 0 {
+            json!({"type": "array", "minItems": self.least, "items": items})
+        } else {
+            json!({"type": "array", "items": items})
+        }
     }
 }
 

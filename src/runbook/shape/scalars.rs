@@ -88,10 +88,8 @@ impl Shape for Number {
         let Some(Typed::Integer(value)) = tree.typed() else {
             let quoted = matches!(&tree.value, Value::Scalar { text, plain: false } if text.parse::<i64>().is_ok());
             let message = format!("{}; a whole number is wanted", tree.describe(&path.inside()));
-            reading.tell(
-                Diagnostic::error(codes::WRONG_TYPE, message).maybe_hint(quoted.then(|| "remove the quotes".to_owned())),
-                &tree.at,
-            );
+            reading
+                .tell(Diagnostic::error(codes::WRONG_TYPE, message).maybe_hint(quoted.then(|| "remove the quotes".to_owned())), &tree.at);
             return None;
         };
         if value < self.from || value > self.to {
