@@ -79,9 +79,3 @@ impl From<ExecuteError> for Failure {
         }
     }
 }
-
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> std::process::ExitCode {
-        std::process::ExitCode::from(code.code())
-    }
-}
