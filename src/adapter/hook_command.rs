@@ -77,7 +77,8 @@ fn checked_program(job: &Job<'_>, action: &RunAction) -> Result<PathBuf, Fault> 
             return Err(job.refused(format!("`{}` has changed since the plan was made; make a new plan", path.display())));
         }
     }
-    Ok(path)
+    // The child looks for a relative path from where it is to work, not from where we are.
+    std::path::absolute(&path).map_err(|e| job.refused(format!("`{}` cannot be found from here: {e}", path.display())))
 }
 
 fn not_started(job: &Job<'_>, program: &Path, error: &std::io::Error) -> Fault {

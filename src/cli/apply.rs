@@ -58,7 +58,9 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     }
     let kept = ports.store.load_plan(&plan.id)?;
     if kept.as_deref().map(|k| read_plan(k.as_bytes())) != Some(Ok(plan.clone())) {
-        return Err(Failure::refused(format!("`{name}` is not the plan {} that the store knows; it was changed", plan.id)).hint("plan again"));
+        return Err(
+            Failure::refused(format!("`{name}` is not the plan {} that the store knows; it was changed", plan.id)).hint("plan again")
+        );
     }
     if !agreed(global, &plan, go)? {
         return Ok(ExitCode::Refused);
@@ -94,7 +96,8 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
         return Err(Failure::usage("there is no terminal to ask at").hint("`--yes` carries the plan out without asking"));
     }
     let count = plan.switchovers.len();
-    let asked = dialoguer::Confirm::new().with_prompt(format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" })).default(false);
+    let asked =
+        dialoguer::Confirm::new().with_prompt(format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" })).default(false);
     asked.interact().map_err(|e| Failure::usage(format!("no answer: {e}")))
 }
 
@@ -111,7 +114,8 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
     let run = RunId(args.id.clone());
     let Some(row) = ports.store.run(&run)? else { return Err(super::runs::unknown(&site, &args.id)) };
     if site.lab && global.store.is_none() {
-        return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone")).hint("`coldswap show` still tells what happened"));
+        return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone"))
+            .hint("`coldswap show` still tells what happened"));
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
     carry_out(global, ports, Arc::new(plan), run, args.report.as_deref()).await

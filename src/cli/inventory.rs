@@ -65,10 +65,14 @@ fn import(global: &Global, site: &Site, paths: &[PathBuf], replace: bool) -> Res
     let done = site.store.import(read(paths)?, mode).map_err(refused)?;
     let text = || {
         let count = |what: &str, names: &[String]| if names.is_empty() { String::new() } else { format!("{} {what}, ", names.len()) };
-        let all = count("added", &done.added) + &count("updated", &done.updated) + &count("unchanged", &done.unchanged) + &count("removed", &done.removed);
+        let all = count("added", &done.added)
+            + &count("updated", &done.updated)
+            + &count("unchanged", &done.unchanged)
+            + &count("removed", &done.removed);
         format!("inventory: {}", all.trim_end_matches(", "))
     };
-    let json = || json!({"added": done.added, "updated": done.updated, "unchanged": done.unchanged, "removed": done.removed, "kept": done.kept});
+    let json =
+        || json!({"added": done.added, "updated": done.updated, "unchanged": done.unchanged, "removed": done.removed, "kept": done.kept});
     output::print(global, text, json);
     Ok(ExitCode::Done)
 }
@@ -149,13 +153,22 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
     let text = || {
         let mut out = write_inventory(&alone, Format::Yaml);
         let read = node.facts_at.map_or("never".to_owned(), |at| at.to_string());
-        let _ = writeln!(out, "# generation {}, BMC read {read}, reservation {}", node.generation.0, node.reservation.as_ref().map_or("none".to_owned(), ToString::to_string));
+        let _ = writeln!(
+            out,
+            "# generation {}, BMC read {read}, reservation {}",
+            node.generation.0,
+            node.reservation.as_ref().map_or("none".to_owned(), ToString::to_string)
+        );
         if node.live_facts.known() {
             let _ = writeln!(out, "# live facts: {}", serde_json::to_string(&node.live_facts).unwrap_or_default());
         }
         out
     };
-    output::print(global, text, || json!({"node": node, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}));
+    output::print(
+        global,
+        text,
+        || json!({"node": node, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
+    );
     Ok(ExitCode::Done)
 }
 
@@ -251,7 +264,8 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     };
     output::note(global, format!("{name}: held by {holder}; power {power}; {} volume targets recorded", fleet.targets_of(node.id).len()));
     if !yes {
-        return Err(Failure::usage(format!("`{name}` is not released without being told to")).hint("look at both ends of the switchover, then repeat with `--yes`"));
+        return Err(Failure::usage(format!("`{name}` is not released without being told to"))
+            .hint("look at both ends of the switchover, then repeat with `--yes`"));
     }
     site.store.release_reservation(node.id)?;
     output::print(global, || format!("{name}: released"), || json!({"released": [name], "power": power}));

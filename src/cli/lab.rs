@@ -204,7 +204,11 @@ pub async fn serve(global: &Global, args: &LabArgs) -> Result<ExitCode, Failure>
     let addresses = running.addresses().clone();
     let text = || {
         let inventory = args.write_inventory.as_ref().map(|p| format!("inventory: {}\n", p.display())).unwrap_or_default();
-        format!("{} machines; witness, faults and requests at {}/lab\n{inventory}", addresses.len(), running.lab_url().trim_end_matches("/lab"))
+        format!(
+            "{} machines; witness, faults and requests at {}/lab\n{inventory}",
+            addresses.len(),
+            running.lab_url().trim_end_matches("/lab")
+        )
     };
     output::print(global, text, || json!({"lab": running.lab_url(), "machines": addresses}));
     // Whoever started it in a pipe waits for the line above.

@@ -8,6 +8,7 @@ use crate::executor::{Gathered, Ports, gather};
 use crate::model::*;
 use crate::plan::{self, Plan, Request};
 use crate::runbook::Runbook;
+use crate::step::Step;
 
 /// What was looked at and what was decided from it.
 pub struct Looked {
@@ -29,7 +30,8 @@ pub async fn gathered(global: &Global, ports: &Ports, runbook: &Runbook) -> Resu
     let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, ASKED_AT_ONCE, concerns, tell).await?;
     bar.finish_and_clear();
     if gathered.fleet.nodes.is_empty() {
-        return Err(Failure::refused("the inventory is empty").hint("`coldswap inventory import FILE` takes nodes from a file; `--lab LAB` brings its own"));
+        return Err(Failure::refused("the inventory is empty")
+            .hint("`coldswap inventory import FILE` takes nodes from a file; `--lab LAB` brings its own"));
     }
     Ok(gathered)
 }
@@ -66,11 +68,28 @@ pub async fn look(
     };
     let sources: Vec<&Source> = source.into_iter().collect();
     match plan::plan(runbook, &gathered.fleet, &request) {
-        Ok((plan, warnings)) => {
+        Ok((mut plan, warnings)) => {
             files::warn(&warnings, &sources);
+            plan.switchovers.iter_mut().flat_map(|s| &mut s.steps).for_each(anchor);
             Ok(Looked { gathered, plan })
         }
         Err(wrong) => Err(Failure::Diagnostics(wrong, sources.into_iter().cloned().collect())),
+    }
+}
+
+/// A saved plan or a resumed run finds its hooks from any working directory.
+fn anchor(step: &mut Step) {
+    let Step::RunHook(hook) = step else { return };
+    let hook = &mut hook.hook;
+    for action in [Some(&mut hook.action), hook.check.as_mut(), hook.undo.as_mut()].into_iter().flatten() {
+        if let HookAction::Run(run) = action
+            && let Some(directory) = &mut run.directory
+        {
+            let here = if directory.is_empty() { "." } else { directory.as_str() };
+            if let Ok(absolute) = std::path::absolute(here) {
+                *directory = absolute.display().to_string();
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod apply;
 mod args;
 mod control;
+mod exit;
 mod failure;
 mod files;
 mod inventory;

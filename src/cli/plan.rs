@@ -24,7 +24,10 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     output::print(
         global,
         || {
-            let saved = args.out.as_ref().map(|out| format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display()));
+            let saved = args
+                .out
+                .as_ref()
+                .map(|out| format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display()));
             plan::render(&plan) + &saved.unwrap_or_default()
         },
         || json!(plan),

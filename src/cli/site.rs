@@ -126,6 +126,6 @@ impl Site {
                 }
             }
         }
-        Ok(Landing { default: self.landing, by_node })
+        Ok(Landing { default: Some(self.landing.unwrap_or(self.config.bmc.landing)), by_node })
     }
 }

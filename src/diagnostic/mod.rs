@@ -126,11 +126,8 @@ impl Diagnostics {
     pub fn tally(&self) -> String {
         let errors = self.0.iter().filter(|d| d.severity == Severity::Error).count();
         let counted = [(errors, "error"), (self.0.len() - errors, "warning")];
-        let parts: Vec<String> = counted
-            .iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" }))
-            .collect();
+        let parts: Vec<String> =
+            counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}{}", if *n == 1 { "" } else { "s" })).collect();
         parts.join(", ")
     }
 }

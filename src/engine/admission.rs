@@ -83,7 +83,8 @@ pub(super) fn brake(plan: &Plan, failures: u32, going_back: u32) -> Option<Reaso
         Threshold::Share(share) => count > 0 && u64::from(count) * 10_000 >= u64::from(share) * u64::from(total),
     };
     reached.then(|| {
-        let text = format!("`limits.stop_after_failures: {limit}` is reached ({count} of {total}); `coldswap resume` goes on with the rest");
+        let text =
+            format!("`limits.stop_after_failures: {limit}` is reached ({count} of {total}); `coldswap resume` goes on with the rest");
         Reason::new(ReasonCode::Limit, text)
     })
 }

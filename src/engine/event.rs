@@ -12,12 +12,20 @@ pub const JOURNAL_FORMAT: u32 = 1;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The first record of every journal.
-    RunStarted { run: RunId, plan: PlanId, journal_format: u32 },
+    RunStarted {
+        run: RunId,
+        plan: PlanId,
+        journal_format: u32,
+    },
     /// Another process took the run up again.
     RunResumed,
     /// Nothing new starts; what is in flight goes on to its end.
-    Paused { why: Reason },
-    Started { switchover: SwitchoverId },
+    Paused {
+        why: Reason,
+    },
+    Started {
+        switchover: SwitchoverId,
+    },
     /// Durable before the command leaves (rule S3). `step` counts from 1 along the path that is being walked.
     Intended {
         switchover: SwitchoverId,
@@ -63,7 +71,10 @@ pub enum Event {
         hook: Option<HookResult>,
     },
     /// The source was seen On after the destination may have started: it is cut off at once.
-    CuttingOff { switchover: SwitchoverId, why: Reason },
+    CuttingOff {
+        switchover: SwitchoverId,
+        why: Reason,
+    },
     Finished {
         switchover: SwitchoverId,
         outcome: Outcome,
@@ -105,7 +116,10 @@ pub struct Entry {
 #[serde(rename_all = "snake_case")]
 pub enum Told {
     /// A reset type that is sent to a node's BMC.
-    Reset { node: NodeId, reset: ResetType },
+    Reset {
+        node: NodeId,
+        reset: ResetType,
+    },
     /// A change of the inventory.
     Change,
     /// A boot configuration.

@@ -39,7 +39,8 @@ impl Engine {
         let verdict = step.evaluate(&cx, seen);
         let queries = step.observes(&cx);
         let patience = step.patience(cx.attempt);
-        if verdict != Verdict::Satisfied {
+        // What was read before a streak is no evidence of it.
+        if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
         }
         self.flights[index].keep_reads(now, &queries, seen);
@@ -235,7 +236,8 @@ impl Engine {
             }
             Phase::CuttingOff => {
                 let name = &self.plan.switchovers[index].source.name;
-                let text = format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
+                let text =
+                    format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
                 self.finish(now, index, Outcome::InDoubt, Some(Reason::new(ReasonCode::SourceOn, text)), None);
             }
             Phase::Waiting | Phase::Finished(_) => {}

@@ -73,7 +73,8 @@ pub async fn execute(
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
     let carrier = Arc::new(carry::Carrier::new(ports.clone(), &fleet));
     let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
-    let mut engine = Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
+    let mut engine =
+        Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
     ports.store.set_status(&run, "running")?;
     for entry in &journal {
         watch.saw(entry, engine.progress());

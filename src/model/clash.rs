@@ -14,12 +14,12 @@ fn in_order(a: &str, b: &str) -> [String; 2] {
 /// Ids that documents give twice. Nothing else can be said of such documents: a later one would hide an earlier one.
 pub(super) fn repeated(documents: &[NodeRecord]) -> Vec<ImportProblem> {
     let mut problems = Vec::new();
-    let mut seen: BTreeMap<(&str, String), &str> = BTreeMap::new();
+    let mut seen = BTreeMap::new();
     for NodeRecord { node, connectors, targets } in documents {
-        let ids = [("node uuid", node.id.to_string())].into_iter();
-        let ids = ids.chain(connectors.iter().map(|c| ("volume connector uuid", c.id.to_string())));
-        for (what, id) in ids.chain(targets.iter().map(|t| ("volume target uuid", t.id.to_string()))) {
-            if let Some(first) = seen.insert((what, id.clone()), &node.name) {
+        let ids = std::iter::once(("node uuid", node.id.0));
+        let ids = ids.chain(connectors.iter().map(|c| ("volume connector uuid", c.id.0)));
+        for (what, id) in ids.chain(targets.iter().map(|t| ("volume target uuid", t.id.0))) {
+            if let Some(first) = seen.insert((id, what), &node.name) {
                 let pair = [first.to_owned(), node.name.clone()];
                 problems.push(problem(pair, format!("{what} `{id}` is given twice, by node `{first}` and by node `{}`", node.name)));
             }
@@ -113,14 +113,12 @@ impl Fleet {
     }
 
     fn clashing_volumes(&self, problems: &mut Vec<ImportProblem>) {
-        let mut by_identity: BTreeMap<VolumeIdentity, Vec<&VolumeTarget>> = BTreeMap::new();
-        for target in self.targets.values() {
-            for identity in target.identities() {
-                by_identity.entry(identity).or_default().push(target);
-            }
-        }
+        let named = self.targets.values().flat_map(|t| t.identities().into_iter().map(move |i| (i, t)));
+        let mut named: Vec<(VolumeIdentity, &VolumeTarget)> = named.collect();
+        named.sort_unstable_by(|a, b| (&a.0, a.1.id).cmp(&(&b.0, b.1.id)));
         let mut told = BTreeSet::new();
-        for (identity, targets) in by_identity {
+        for group in named.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+            let (identity, targets) = (&group[0].0, group.iter().map(|(_, t)| *t).collect::<Vec<_>>());
             let first = targets[0];
             let other = targets.iter().find(|t| t.node != first.node);
             let (Some(other), true) = (other, targets.iter().any(|t| !t.shareable)) else { continue };
@@ -136,10 +134,11 @@ impl Fleet {
         }
     }
 
-    /// What `next` has at one of the `named` nodes and this fleet had at another that does not have it any more.
-    pub(super) fn moved_by(&self, next: &Fleet, named: &BTreeSet<NodeId>) -> Vec<ImportProblem> {
-        let moves = self.moved_instances(next).into_iter().chain(self.moved_connectors(next)).chain(self.moved_volumes(next));
-        let moves: BTreeSet<Moved> = moves.filter(|m| named.contains(&m.is)).collect();
+    /// What `next` has at one of the `touched` nodes and this fleet had at another that does not have it any more.
+    pub(super) fn moved_by(&self, next: &Fleet, touched: &BTreeSet<NodeId>) -> Vec<ImportProblem> {
+        let moves = self.moved_instances(next, touched).into_iter();
+        let moves = moves.chain(self.moved_connectors(next, touched)).chain(self.moved_volumes(next, touched));
+        let moves: BTreeSet<Moved> = moves.collect();
         let told = moves.into_iter().map(|Moved { what, was, is }| {
             let (was, is) = (self.name(was), next.name(is));
             let text = format!(
@@ -151,9 +150,10 @@ impl Fleet {
         told.collect()
     }
 
-    fn moved_instances(&self, next: &Fleet) -> Vec<Moved> {
+    fn moved_instances(&self, next: &Fleet, touched: &BTreeSet<NodeId>) -> Vec<Moved> {
         let places = |fleet: &Fleet| -> BTreeMap<uuid::Uuid, NodeId> {
-            fleet.nodes.values().filter_map(|n| Some((n.instance.as_ref()?.uuid, n.id))).collect()
+            let nodes = fleet.nodes.values().filter(|n| touched.contains(&n.id));
+            nodes.filter_map(|n| Some((n.instance.as_ref()?.uuid, n.id))).collect()
         };
         let before = places(self);
         let moved = places(next).into_iter().filter_map(|(uuid, is)| {
@@ -163,9 +163,10 @@ impl Fleet {
         moved.collect()
     }
 
-    fn moved_connectors(&self, next: &Fleet) -> Vec<Moved> {
-        let before: BTreeMap<_, _> = self.connectors.values().map(|c| (connector_key(c), c.node)).collect();
-        let moved = next.connectors.values().filter_map(|c| {
+    fn moved_connectors(&self, next: &Fleet, touched: &BTreeSet<NodeId>) -> Vec<Moved> {
+        let before = self.connectors.values().filter(|c| touched.contains(&c.node));
+        let before: BTreeMap<_, _> = before.map(|c| (connector_key(c), c.node)).collect();
+        let moved = next.connectors.values().filter(|c| touched.contains(&c.node)).filter_map(|c| {
             let was = self.connectors.get(&c.id).map(|c| c.node).or_else(|| before.get(&connector_key(c)).copied());
             let what = format!("volume connector {} `{}`", c.kind.as_str(), c.connector_id);
             Some(Moved { what, was: was.filter(|was| *was != c.node)?, is: c.node })
@@ -174,25 +175,26 @@ impl Fleet {
     }
 
     /// A second attachment is told elsewhere; this is for a volume that its node would lose.
-    fn moved_volumes(&self, next: &Fleet) -> Vec<Moved> {
+    fn moved_volumes(&self, next: &Fleet, touched: &BTreeSet<NodeId>) -> Vec<Moved> {
         let places = |fleet: &Fleet| -> BTreeMap<VolumeIdentity, BTreeSet<NodeId>> {
             let mut places: BTreeMap<_, BTreeSet<NodeId>> = BTreeMap::new();
-            for target in fleet.targets.values() {
+            for target in fleet.targets.values().filter(|t| touched.contains(&t.node)) {
                 for identity in target.identities() {
                     places.entry(identity).or_default().insert(target.node);
                 }
             }
             places
         };
-        let (before, after) = (places(self), places(next));
-        let moved = next.targets.values().filter_map(|t| {
+        let before = places(self);
+        let after = if before.is_empty() { BTreeMap::new() } else { places(next) };
+        let moved = next.targets.values().filter(|t| touched.contains(&t.node)).filter_map(|t| {
             let was = self.targets.get(&t.id).map(|t| t.node).filter(|was| *was != t.node);
             let lost = || {
-                let names = t.identities();
-                let was = names.iter().filter(|_| !t.shareable).filter_map(|i| Some((before.get(i)?, after.get(i)?)));
+                let names = if t.shareable || before.is_empty() { Vec::new() } else { t.identities() };
+                let was = names.iter().filter_map(|i| Some((before.get(i)?, after.get(i)?)));
                 was.filter(|(before, _)| !before.contains(&t.node)).find_map(|(before, after)| before.difference(after).next().copied())
             };
-            Some(Moved { what: format!("volume `{}`", t.volume_id), was: was.or_else(lost)?, is: t.node })
+            Some(Moved { was: was.or_else(lost)?, what: format!("volume `{}`", t.volume_id), is: t.node })
         });
         moved.collect()
     }

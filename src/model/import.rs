@@ -60,9 +60,11 @@ impl Fleet {
         let mut next = self.clone();
         let mut done = Imported { floor, ..Imported::default() };
         let named: BTreeSet<NodeId> = documents.iter().map(|d| d.node.id).collect();
-        if mode == ImportMode::Replace {
-            next.remove_others(&named, &mut done);
-        }
+        // Only these can clash or be moved: what is not touched stands as it stood.
+        let mut touched = match mode {
+            ImportMode::Merge => BTreeSet::new(),
+            ImportMode::Replace => next.remove_others(&named, &mut done),
+        };
         let existing: BTreeMap<NodeId, NodeRecord> = self.records().into_iter().map(|r| (r.node.id, r)).collect();
         let mut changed = Vec::new();
         for document in documents {
@@ -71,6 +73,7 @@ impl Fleet {
                 Err(problem) => problems.push(problem),
             }
         }
+        touched.extend(changed.iter().map(|r| r.node.id));
         // First all that goes, then all that comes: what one node loses another may get, and that must be seen below.
         for old in changed.iter().filter_map(|r| existing.get(&r.node.id)) {
             old.connectors.iter().for_each(|c| drop(next.connectors.remove(&c.id)));
@@ -81,8 +84,10 @@ impl Fleet {
             next.connectors.extend(record.connectors.into_iter().map(|c| (c.id, c)));
             next.targets.extend(record.targets.into_iter().map(|t| (t.id, t)));
         }
-        problems.extend(next.clashes());
-        problems.extend(self.moved_by(&next, &named));
+        if !touched.is_empty() {
+            problems.extend(next.clashes());
+            problems.extend(self.moved_by(&next, &touched));
+        }
         problems.sort();
         problems.dedup();
         if !problems.is_empty() {
@@ -92,7 +97,7 @@ impl Fleet {
         Ok(done)
     }
 
-    fn remove_others(&mut self, named: &BTreeSet<NodeId>, done: &mut Imported) {
+    fn remove_others(&mut self, named: &BTreeSet<NodeId>, done: &mut Imported) -> BTreeSet<NodeId> {
         let others: BTreeSet<NodeId> = self.nodes.keys().filter(|id| !named.contains(id)).copied().collect();
         let gone: BTreeSet<NodeId> = others.iter().filter(|id| self.nodes[id].reservation.is_none()).copied().collect();
         done.kept = others.difference(&gone).map(|id| self.name(*id)).collect();
@@ -103,6 +108,7 @@ impl Fleet {
         let highest = nodes.chain(others).map(Generation::next).max();
         done.floor = done.floor.max(highest.unwrap_or_default());
         self.live.retain(|id, _| !gone.contains(id));
+        gone
     }
 }
 

@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn a_portal_without_a_port_has_the_registered_one() {
-        for (portal, want) in [("10.0.0.1", "10.0.0.1:3260"), ("10.0.0.1:860", "10.0.0.1:860"), ("[fe80::1]", "[fe80::1]:3260"), ("[::1]:9", "[::1]:9")] {
+        for (portal, want) in
+            [("10.0.0.1", "10.0.0.1:3260"), ("10.0.0.1:860", "10.0.0.1:860"), ("[fe80::1]", "[fe80::1]:3260"), ("[::1]:9", "[::1]:9")]
+        {
             let t = target(VolumeType::Iscsi, "v", &[("target_iqn", "iqn.x:v"), ("target_portal", portal)]);
             assert_eq!(t.iscsi_boot("i").map(|b| b.portal).as_deref(), Some(want));
         }

@@ -71,21 +71,31 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
             Unfit::Wrong(Box::new(Diagnostic {
                 code: "P023",
                 severity: Severity::Error,
-                message: format!("{} ({} -> {}), step {number} `{}`: {text}", switchover.id, switchover.source.name, switchover.destination.name, step.name()),
+                message: format!(
+                    "{} ({} -> {}), step {number} `{}`: {text}",
+                    switchover.id,
+                    switchover.source.name,
+                    switchover.destination.name,
+                    step.name()
+                ),
                 span: None,
                 hint: Some("the inventory or the BMCs contradict the plan; `coldswap inventory show` prints what is recorded".into()),
             }))
         };
-        let look = |world: &Fleet, cx: &Context| -> Vec<Observation> { step.observes(cx).iter().map(|q| meaning::answer(world, q)).collect() };
+        let look =
+            |world: &Fleet, cx: &Context| -> Vec<Observation> { step.observes(cx).iter().map(|q| meaning::answer(world, q)).collect() };
         match step.evaluate(&cx, &look(&world, &cx)) {
             Verdict::Satisfied => switchover.already_so.push(number),
-            Verdict::Refuse(why) | Verdict::Wait(why) => return Err(wrong(&why.text)),
-            Verdict::Act => {
+            Verdict::Wait(why) if why.code != ReasonCode::Landing => return Err(wrong(&why.text)),
+            Verdict::Refuse(why) => return Err(wrong(&why.text)),
+            // What an earlier run sent may land yet; the run waits for it, and so it is no reason not to plan.
+            Verdict::Act | Verdict::Wait(_) => {
                 let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
                 meaning::obey(&mut world, &command).map_err(|fault| wrong(&fault.detail))?;
                 cx.begun = true;
                 match step.evaluate(&cx, &look(&world, &cx)) {
                     Verdict::Satisfied => {}
+                    Verdict::Wait(why) if why.code == ReasonCode::Landing => {}
                     Verdict::Act if step.hook().is_some() => {}
                     Verdict::Act => return Err(wrong("its command does not make it so")),
                     Verdict::Refuse(why) | Verdict::Wait(why) => return Err(wrong(&why.text)),

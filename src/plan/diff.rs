@@ -74,7 +74,11 @@ pub fn render(plan: &Plan) -> String {
 fn render_switchover(out: &mut String, s: &Switchover) {
     let from = s.pool.as_ref().map_or("named destination".to_owned(), |p| format!("pool {p}"));
     let preferred = if s.preferred.is_empty() { String::new() } else { format!("; preferred: {}", s.preferred.join(", ")) };
-    let _ = writeln!(out, "switchover {}   {} -> {}   {from}; {} facts identical{preferred}", s.id, s.source.name, s.destination.name, s.identical);
+    let _ = writeln!(
+        out,
+        "switchover {}   {} -> {}   {from}; {} facts identical{preferred}",
+        s.id, s.source.name, s.destination.name, s.identical
+    );
     let lines = diff(s);
     let kind_width = lines.iter().map(|l| l.kind.len()).max().unwrap_or(0);
     let subject_width = lines.iter().map(|l| l.subject.chars().count()).max().unwrap_or(0).min(32);
@@ -83,7 +87,10 @@ fn render_switchover(out: &mut String, s: &Switchover) {
             (true, _) => line.after.clone(),
             (false, _) => format!("{} -> {}", line.before, line.after),
         };
-        let text = format!("  {} {:>2} {:<kind_width$}  {:<subject_width$}  {change:<28}  {}", line.mark, line.number, line.kind, line.subject, line.remark);
+        let text = format!(
+            "  {} {:>2} {:<kind_width$}  {:<subject_width$}  {change:<28}  {}",
+            line.mark, line.number, line.kind, line.subject, line.remark
+        );
         let _ = writeln!(out, "{}", text.trim_end());
     }
     for warning in &s.warnings {

@@ -5,7 +5,9 @@ use super::candidates::LeftOutCode;
 use super::{Request, Switchover, digest_of};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::*;
-use crate::runbook::{self, ActionTemplate, BootReady, BootVia, ExpressionError, HardOff, HookTemplate, Mode, Runbook, Scope, SensitiveTemplate};
+use crate::runbook::{
+    self, ActionTemplate, BootReady, BootVia, ExpressionError, HardOff, HookTemplate, Mode, Runbook, Scope, SensitiveTemplate,
+};
 use crate::step::*;
 use std::collections::BTreeMap;
 
@@ -34,12 +36,7 @@ pub fn compose(
     steps.push(Step::SetMaintenance(SetMaintenance { machine: cx.pair.source.clone(), reason: format!("{} {id}", runbook.name) }));
     let (connectors, targets) = (cx.connectors(), cx.targets());
     steps.push(cx.power_off(&connectors, &targets, &boot));
-    steps.push(Step::Fence(Fence {
-        pair: cx.pair.clone(),
-        reads: runbook.fence.reads,
-        apart: runbook.fence.apart,
-        landing: cx.landing,
-    }));
+    steps.push(Step::Fence(Fence { pair: cx.pair.clone(), reads: runbook.fence.reads, apart: runbook.fence.apart, landing: cx.landing }));
     steps.extend(boot.clear.clone().map(Step::ClearSourceBoot));
     steps.extend(connectors);
     steps.extend(targets);
@@ -181,7 +178,10 @@ impl<'a> Cook<'a> {
                 pair: self.pair.clone(),
                 reset: on_type(self.source),
                 landing: self.landing,
-                connectors: connectors.iter().filter_map(|s| if let Step::MoveConnector(m) = s { Some(m.connector) } else { None }).collect(),
+                connectors: connectors
+                    .iter()
+                    .filter_map(|s| if let Step::MoveConnector(m) = s { Some(m.connector) } else { None })
+                    .collect(),
                 targets: targets.iter().filter_map(|s| if let Step::MoveTarget(m) = s { Some(m.target) } else { None }).collect(),
                 boot: boot.clear.as_ref().map(|c| c.was.clone()),
                 destination_boot: boot.configure.as_ref().map(|c| c.was.clone()),
@@ -231,10 +231,14 @@ impl<'a> Cook<'a> {
     fn iscsi_boot(&self) -> Result<BootSteps, Unfit> {
         let targets = self.fleet.targets_of(self.source.id);
         let boot_target = targets.first().filter(|t| t.boot_index == 0);
-        let initiator = self.fleet.connectors_of(self.source.id).filter(|c| c.kind == ConnectorKind::Iqn).map(|c| c.connector_id.clone()).min();
+        let initiator =
+            self.fleet.connectors_of(self.source.id).filter(|c| c.kind == ConnectorKind::Iqn).map(|c| c.connector_id.clone()).min();
         let wanted = boot_target.and_then(|t| t.iscsi_boot(initiator.as_deref().unwrap_or_default()));
         let Some(wanted) = wanted.filter(|w| !w.is_clear()) else {
-            let why = format!("`boot.via: redfish-iscsi` needs a boot target of type iscsi with `target_iqn`, and `{}` has none", self.source.name);
+            let why = format!(
+                "`boot.via: redfish-iscsi` needs a boot target of type iscsi with `target_iqn`, and `{}` has none",
+                self.source.name
+            );
             return Err(self.left(LeftOutCode::BootUnsupported, why));
         };
         for node in [self.source, self.destination] {
@@ -253,7 +257,8 @@ impl<'a> Cook<'a> {
             return Err(self.left(LeftOutCode::BootMismatch, why));
         }
         let clear = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
-        let destination_was = BootSettings { iscsi: Some(self.settings_of(self.destination.id).iscsi.unwrap_or_default()), boot_override: None };
+        let destination_was =
+            BootSettings { iscsi: Some(self.settings_of(self.destination.id).iscsi.unwrap_or_default()), boot_override: None };
         let asked = BootSettings { iscsi: Some(wanted), boot_override: None };
         Ok(BootSteps {
             clear: Some(ClearSourceBoot { pair: self.pair.clone(), settings: clear, was, landing: self.landing }),
@@ -271,7 +276,8 @@ impl<'a> Cook<'a> {
     fn override_boot(&self) -> BootSteps {
         let only = |o: BootOverride| BootSettings { iscsi: None, boot_override: Some(o) };
         let of = |node: NodeId| self.settings_of(node).boot_override.unwrap_or_default();
-        let active = |o: &BootOverride| !matches!(o.enabled.as_deref(), Some("Disabled")) && !matches!(o.target.as_deref(), None | Some("None"));
+        let active =
+            |o: &BootOverride| !matches!(o.enabled.as_deref(), Some("Disabled")) && !matches!(o.target.as_deref(), None | Some("None"));
         let (source, destination) = (of(self.source.id), of(self.destination.id));
         let off = BootOverride { target: Some("None".into()), enabled: Some("Disabled".into()) };
         let allowed = &self.source.abilities.override_targets;
@@ -297,9 +303,7 @@ impl<'a> Cook<'a> {
     }
 
     fn hooks(&self, point: HookPoint, after: &Fleet, steps: &mut Vec<Step>) -> Result<(), Unfit> {
-        let scope = Scope::new(&self.runbook.vars)
-            .with("source", after, self.source.id)
-            .with("destination", after, self.destination.id);
+        let scope = Scope::new(&self.runbook.vars).with("source", after, self.source.id).with("destination", after, self.destination.id);
         for hook in self.runbook.hooks.iter().filter(|h| h.point == point) {
             let wanted = match &hook.when {
                 Some(when) => when.holds(&scope).map_err(|e| self.wrong(hook, "when", &e))?,

@@ -7,7 +7,6 @@ use crate::step::{Machine, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-
 /// Raised whenever a plan of the version before could be misread.
 pub const PLAN_FORMAT: u32 = 1;
 

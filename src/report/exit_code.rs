@@ -64,12 +64,6 @@ impl ExitCode {
     }
 }
 
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> std::process::ExitCode {
-        std::process::ExitCode::from(code.code())
-    }
-}
-
 /// The worst thing that the report tells decides. What a person owes comes before what a `resume` can do, since a
 /// resume does not settle it.
 pub fn exit_code(report: &Report) -> ExitCode {

@@ -31,7 +31,11 @@ impl<'p> Fold<'p> {
             format_version: REPORT_FORMAT,
             run: run_of(plan, about),
             switchovers: plan.switchovers.iter().map(waiting).collect(),
-            left_out: plan.left_out.iter().map(|l| LeftOutReport { name: l.name.clone(), uuid: l.node, code: wire(&l.code), why: l.why.clone() }).collect(),
+            left_out: plan
+                .left_out
+                .iter()
+                .map(|l| LeftOutReport { name: l.name.clone(), uuid: l.node, code: wire(&l.code), why: l.why.clone() })
+                .collect(),
             totals: Totals::default(),
         };
         Fold { plan, progress: Progress::new(plan), report, marks: vec![Mark::default(); plan.switchovers.len()] }
@@ -295,13 +299,7 @@ fn finished(told: &mut SwitchoverReport, outcome: Outcome, why: Option<&Reason>,
 }
 
 fn reads_of(planned: &Switchover, reads: &[Read]) -> Vec<ReadReport> {
-    let read = |r: &Read| ReadReport {
-        at: Stamp::new(r.at),
-        node: planned.name_of(r.node).to_owned(),
-        uuid: r.node,
-        power: r.power,
-        who: r.who.clone(),
-    };
+    let read = |r: &Read| ReadReport { at: Stamp::new(r.at), node: planned.name_of(r.node).to_owned(), power: r.power, who: r.who.clone() };
     reads.iter().map(read).collect()
 }
 
@@ -321,7 +319,12 @@ fn hook_of(result: &HookResult) -> HookReport {
     while !result.output.is_char_boundary(from) {
         from += 1;
     }
-    HookReport { succeeded: result.succeeded, how: result.how.clone(), output: result.output[from..].to_owned(), took: Took::new(result.took) }
+    HookReport {
+        succeeded: result.succeeded,
+        how: result.how.clone(),
+        output: result.output[from..].to_owned(),
+        took: Took::new(result.took),
+    }
 }
 
 /// The text that a fieldless enum has on the wire.

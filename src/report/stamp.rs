@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn spans_are_rounded_for_people_and_exact_for_programs() {
-        for (ms, want) in [(0, "0.0s"), (449, "0.4s"), (59_999, "59.9s"), (252_350, "4m12s"), (7_500_000, "2h05m"), (273_600_000, "3d04h")] {
+        for (ms, want) in [(0, "0.0s"), (449, "0.4s"), (59_999, "59.9s"), (252_350, "4m12s"), (7_500_000, "2h05m"), (273_600_000, "3d04h")]
+        {
             assert_eq!(brief(Span(ms)), want);
         }
         assert_eq!(Took::new(Span(252_350)).text, "4m12s350ms");

@@ -53,11 +53,17 @@ fn next(switchover: &SwitchoverReport) -> String {
     let code = switchover.why.as_ref().map(|w| w.code);
     let runs = switchover.steps.iter().any(|s| s.step == "power_on" && s.status == StepStatus::Achieved);
     if switchover.cut_off.is_some() {
-        return format!("make sure that `{source}` is and stays off, then check the volume for damage before `{destination}` goes on writing");
+        return format!(
+            "make sure that `{source}` is and stays off, then check the volume for damage before `{destination}` goes on writing"
+        );
     }
     match code {
-        Some(ReasonCode::SourceOn) => format!("find out who switched `{source}` on; keep `{destination}` off until it is settled which of them serves"),
-        Some(ReasonCode::DestinationOn) => format!("find out who switched `{destination}` on, and switch it off; `{source}` stays off until then"),
+        Some(ReasonCode::SourceOn) => {
+            format!("find out who switched `{source}` on; keep `{destination}` off until it is settled which of them serves")
+        }
+        Some(ReasonCode::DestinationOn) => {
+            format!("find out who switched `{destination}` on, and switch it off; `{source}` stays off until then")
+        }
         Some(ReasonCode::WrongMachine | ReasonCode::Unidentified) => {
             format!("correct the BMC addresses and identities of `{source}` and `{destination}` in the inventory")
         }

@@ -106,7 +106,8 @@ fn summary(page: &mut Page, report: &Report) {
     page.gap();
     page.text(0, &format!("{} planned: {told}; {} left out", t.planned, t.left_out));
     let debts = plural(u32::try_from(t.debts.len()).unwrap_or(u32::MAX), "debt");
-    let rest = [plural(t.power_requests, "power request"), if t.retries == 1 { "1 retry".into() } else { format!("{} retries", t.retries) }];
+    let rest =
+        [plural(t.power_requests, "power request"), if t.retries == 1 { "1 retry".into() } else { format!("{} retries", t.retries) }];
     page.text(0, &format!("{}, {}, {debts}", rest.join(", "), plural(t.warnings, "warning")));
 }
 
@@ -165,7 +166,9 @@ fn warnings(page: &mut Page, report: &Report) {
     let mut by_text: BTreeMap<String, Vec<&SwitchoverReport>> = BTreeMap::new();
     for s in &report.switchovers {
         for warning in &s.warnings {
-            let general = warning.replace(&format!("`{}`", s.source.name), "the source").replace(&format!("`{}`", s.destination.name), "the destination");
+            let general = warning
+                .replace(&format!("`{}`", s.source.name), "the source")
+                .replace(&format!("`{}`", s.destination.name), "the destination");
             by_text.entry(general).or_default().push(s);
         }
     }

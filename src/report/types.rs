@@ -275,8 +275,8 @@ pub struct Retry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadReport {
     pub at: Stamp,
+    /// The source's or the destination's name.
     pub node: String,
-    pub uuid: NodeId,
     pub power: PowerState,
     /// System UUID or serial number of the machine that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

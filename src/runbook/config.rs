@@ -51,7 +51,7 @@ pub struct BmcLimits {
 
 impl Default for BmcLimits {
     fn default() -> BmcLimits {
-        BmcLimits { requests_at_once: 1, total_at_once: 2000, landing: Span::secs(60), overrides: Vec::new() }
+        BmcLimits { requests_at_once: 1, total_at_once: 2000, landing: Span::secs(90), overrides: Vec::new() }
     }
 }
 
@@ -99,14 +99,18 @@ pub(super) fn config() -> Record<RawConfig> {
     record("configuration", |f| {
         head(f, "Config");
         let store = f.optional("store", "sqlite:PATH or postgres://...; default sqlite:.coldswap/state.db", text("the place of a store"));
-        let inventory = f.optional("inventory", "where nodes and volumes are recorded", record("inventory place", |f| {
-            let kind = f.required("kind", "store or ironic", words(&[("store", "store"), ("ironic", "ironic")]));
-            let cloud = f.optional("cloud", "entry of clouds.yaml; with ironic", text("the name of a cloud"));
-            if let (Some(At { value: "store", .. }), Some(place), Some(_)) = (&kind, f.place("cloud"), cloud) {
-                f.tell(Diagnostic::error(codes::CONTRADICTION, "a `cloud` has no effect with `kind: store`"), &place);
-            }
-            kind
-        }));
+        let inventory = f.optional(
+            "inventory",
+            "where nodes and volumes are recorded",
+            record("inventory place", |f| {
+                let kind = f.required("kind", "store or ironic", words(&[("store", "store"), ("ironic", "ironic")]));
+                let cloud = f.optional("cloud", "entry of clouds.yaml; with ironic", text("the name of a cloud"));
+                if let (Some(At { value: "store", .. }), Some(place), Some(_)) = (&kind, f.place("cloud"), cloud) {
+                    f.tell(Diagnostic::error(codes::CONTRADICTION, "a `cloud` has no effect with `kind: store`"), &place);
+                }
+                kind
+            }),
+        );
         let bmc = f.optional("bmc", "how BMCs are treated", record("bmc limits", bmc));
         Some(RawConfig { store, kind: inventory, bmc: bmc.unwrap_or_default() })
     })
@@ -119,13 +123,16 @@ fn span() -> Quantity<Span> {
 fn bmc(f: &mut Fields<'_>) -> Option<RawBmc> {
     let requests_at_once = f.optional("requests_at_once", "per BMC; default 1", number(1, 64));
     let total_at_once = f.optional("total_at_once", "over all BMCs; default 2000", number(1, 100_000));
-    let landing = f.optional("landing", "the longest a sent power command may take to show; default 60s", span());
-    let overrides = list_of("a list of overrides", record("bmc override", |f| {
-        let select = f.required("select", "an expression over node", expression());
-        let requests_at_once = f.optional("requests_at_once", "per BMC", number(1, 64));
-        let landing = f.optional("landing", "the longest a sent power command may take to show", span());
-        Some(RawOverride { select: select?, requests_at_once, landing })
-    }));
+    let landing = f.optional("landing", "the longest a sent power command may take to show; default 90s", span());
+    let overrides = list_of(
+        "a list of overrides",
+        record("bmc override", |f| {
+            let select = f.required("select", "an expression over node", expression());
+            let requests_at_once = f.optional("requests_at_once", "per BMC", number(1, 64));
+            let landing = f.optional("landing", "the longest a sent power command may take to show", span());
+            Some(RawOverride { select: select?, requests_at_once, landing })
+        }),
+    );
     let overrides = f.optional("overrides", "for some nodes; the first that fits counts", overrides).unwrap_or_default();
     Some(RawBmc { requests_at_once, total_at_once, landing, overrides })
 }
@@ -146,7 +153,11 @@ fn meant(reading: &Reading<'_>, raw: &RawConfig) -> Option<Config> {
                 let at = meaning::caret(reading, &o.select, e.at);
                 reading.tell(Diagnostic::error(codes::EXPRESSION, e.message).maybe_hint(e.hint), &at);
             });
-            Some(BmcOverride { select: select.ok()?, requests_at_once: small(&o.requests_at_once), landing: o.landing.as_ref().map(|l| l.value) })
+            Some(BmcOverride {
+                select: select.ok()?,
+                requests_at_once: small(&o.requests_at_once),
+                landing: o.landing.as_ref().map(|l| l.value),
+            })
         })
         .collect();
     Some(Config {

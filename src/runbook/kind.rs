@@ -33,7 +33,7 @@ impl Kind {
 pub(super) fn kind(source: &Source, tree: &Tree, wanted: Option<Kind>) -> (Option<Kind>, Diagnostics) {
     let mut found = Diagnostics::default();
     if !matches!(tree.value, Value::Map(_)) {
-        let message = format!("{}; a map with `apiVersion` and `kind` is wanted", tree.describe());
+        let message = format!("{}; a map with `apiVersion` and `kind` is wanted", tree.describe(""));
         found.push(Diagnostic::error(codes::WRONG_TYPE, message).at(&source.name, first_line(source, tree)));
         return (None, found);
     }
@@ -69,7 +69,10 @@ fn api_version(source: &Source, tree: &Tree) -> Diagnostics {
     match tree.get("apiVersion") {
         None => wrong("the key `apiVersion` is missing".to_owned(), first_line(source, tree)),
         Some(version) if version.text() == Some(API_VERSION) => Diagnostics::default(),
-        Some(version) => wrong(format!("`{}` is not a version of the language that is known", shorten(version.text().unwrap_or_default())), version.at.clone()),
+        Some(version) => wrong(
+            format!("`{}` is not a version of the language that is known", shorten(version.text().unwrap_or_default())),
+            version.at.clone(),
+        ),
     }
 }
 

@@ -84,8 +84,25 @@ pub const REQUESTS: [&str; 11] =
 
 /// What may happen instead of the right thing.
 pub const ACTIONS: [&str; 19] = [
-    "refuse", "conflict", "error", "error_after", "busy", "hang", "hang_after", "drop", "drop_after", "ignore", "late", "drop_late",
-    "slow", "false_off", "no_power", "stale", "wrong_machine", "garbage", "empty",
+    "refuse",
+    "conflict",
+    "error",
+    "error_after",
+    "busy",
+    "hang",
+    "hang_after",
+    "drop",
+    "drop_after",
+    "ignore",
+    "late",
+    "drop_late",
+    "slow",
+    "false_off",
+    "no_power",
+    "stale",
+    "wrong_machine",
+    "garbage",
+    "empty",
 ];
 
 /// Fault mixtures that have a name.
@@ -209,18 +226,22 @@ pub(super) fn lab() -> Record<RawLab> {
 fn machines(f: &mut Fields<'_>) -> Option<(Option<At<i64>>, Facts, LabTiming)> {
     let count = f.optional("count", "how many to make up", number(1, 10_000));
     let template = f.optional("template", "facts of machines that say nothing else", facts());
-    let timing = f.optional("power", "how long power takes", record("power timing", |f| {
-        let mut take = |key, about, default: Span| f.optional(key, about, span()).map_or(default, |s| s.value);
-        let default = LabTiming::default();
-        Some(LabTiming {
-            off: take("off", "a hard off", default.off),
-            on: take("on", "power on", default.on),
-            soft: take("soft", "the operating system's own way down", default.soft),
-            latency: take("latency", "before every answer", default.latency),
-            settle: take("settle", "for so long after Off an On is refused", default.settle),
-            boot: default.boot,
-        })
-    }));
+    let timing = f.optional(
+        "power",
+        "how long power takes",
+        record("power timing", |f| {
+            let mut take = |key, about, default: Span| f.optional(key, about, span()).map_or(default, |s| s.value);
+            let default = LabTiming::default();
+            Some(LabTiming {
+                off: take("off", "a hard off", default.off),
+                on: take("on", "power on", default.on),
+                soft: take("soft", "the operating system's own way down", default.soft),
+                latency: take("latency", "before every answer", default.latency),
+                settle: take("settle", "for so long after Off an On is refused", default.settle),
+                boot: default.boot,
+            })
+        }),
+    );
     let boot = f.optional("boot", "from On until the operating system runs", span());
     let timing = timing.unwrap_or_default();
     Some((count, template.unwrap_or_default(), LabTiming { boot: boot.map_or(timing.boot, |b| b.value), ..timing }))
@@ -228,7 +249,11 @@ fn machines(f: &mut Fields<'_>) -> Option<(Option<At<i64>>, Facts, LabTiming)> {
 
 /// A rule, and the machines that it names.
 fn rule(f: &mut Fields<'_>) -> Option<(FaultRule, Vec<At<String>>)> {
-    let machine = f.optional("machine", "a name; * and ? stand for any text and any character; default: every machine", text("the name of a machine"));
+    let machine = f.optional(
+        "machine",
+        "a name; * and ? stand for any text and any character; default: every machine",
+        text("the name of a machine"),
+    );
     let request = f.optional("request", "which requests; default any", words(&REQUESTS.map(|r| (r, r))));
     let action = f.required("do", "what happens instead", words(&ACTIONS.map(|a| (a, a))));
     let by = f.optional("by", "how late, slow, stale or how long to wait", span());
@@ -269,7 +294,12 @@ impl Shape for Chance {
     fn read(&self, reading: &Reading<'_>, tree: &Tree, path: &Path<'_>) -> Option<At<Threshold>> {
         let read = quantity::<Threshold>("a share such as `5%`").read(reading, tree, path)?;
         if let Threshold::Count(n) = read.value {
-            reading.hinted(codes::BAD_QUANTITY, format!("`{n}` is a number; a share such as `5%` is wanted"), &tree.at, format!("write `{n}%`"));
+            reading.hinted(
+                codes::BAD_QUANTITY,
+                format!("`{n}` is a number; a share such as `5%` is wanted"),
+                &tree.at,
+                format!("write `{n}%`"),
+            );
             return None;
         }
         Some(read)

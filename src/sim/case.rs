@@ -37,12 +37,8 @@ pub fn fleet(pairs: u32, volumes: u32) -> (Fleet, Vec<(NodeId, NodeId)>) {
 fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
     let mut node = Node::named(name, &format!("http://127.0.0.1/{name}"));
     node.identity.system_uuid = Some(node.id.to_string());
-    node.abilities = BmcAbilities {
-        reset_types: Some(ResetType::ALL.to_vec()),
-        iscsi_boot: true,
-        boot_progress: true,
-        override_targets: Vec::new(),
-    };
+    node.abilities =
+        BmcAbilities { reset_types: Some(ResetType::ALL.to_vec()), iscsi_boot: true, boot_progress: true, override_targets: Vec::new() };
     node.declared_facts.model = Some("C1".into());
     let on = power == PowerState::On;
     node.provision_state = if on { ProvisionState::Active } else { ProvisionState::Available };
@@ -174,7 +170,10 @@ fn check_end(s: &Switchover, before: &Fleet, run: &Run, outcome: Option<Outcome>
         Some(Outcome::Stopped | Outcome::InDoubt) => {
             let ours = |id: NodeId| node(id).reservation.as_ref().is_some_and(|h| h.switchover == s.id);
             let one_free = node(source).reservation.is_none() || node(destination).reservation.is_none();
-            want("a node is lost: not held any more", (ours(source) && ours(destination)) || (one_free && outcome == Some(Outcome::InDoubt)) || ours(source) || ours(destination))
+            want(
+                "a node is lost: not held any more",
+                (ours(source) && ours(destination)) || (one_free && outcome == Some(Outcome::InDoubt)) || ours(source) || ours(destination),
+            )
         }
     }
 }

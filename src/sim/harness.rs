@@ -172,7 +172,8 @@ fn live(
             dies = crashes.next_if(|c| c.point == run.points).map(|c| c.survives);
         }
         let forgets = dies.is_some() && bugs.orders_before_events;
-        let mut log = Log { entries: &mut run.journal, marks: Vec::new(), half: dies == Some(Survives::HalfTheEvents) && !forgets, forgets };
+        let mut log =
+            Log { entries: &mut run.journal, marks: Vec::new(), half: dies == Some(Survives::HalfTheEvents) && !forgets, forgets };
         let orders = ready.store(&mut log);
         for (node, mark) in log.marks {
             if let Some(node) = run.world.fleet.nodes.get_mut(&node) {

@@ -115,7 +115,8 @@ fn judge(pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict 
 }
 
 fn describe(settings: &BootSettings) -> String {
-    let iscsi = settings.iscsi.as_ref().map(|i| if i.is_clear() { "opens nothing".to_owned() } else { format!("{} lun {}", i.target, i.lun) });
+    let iscsi =
+        settings.iscsi.as_ref().map(|i| if i.is_clear() { "opens nothing".to_owned() } else { format!("{} lun {}", i.target, i.lun) });
     let over = settings.boot_override.as_ref().map(|o| match (o.target.as_deref(), o.enabled.as_deref()) {
         (_, Some("Disabled")) | (None | Some("None"), _) => "no override".to_owned(),
         (Some(target), enabled) => format!("override {target} {}", enabled.unwrap_or_default()),

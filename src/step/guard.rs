@@ -35,7 +35,8 @@ pub fn power_of(machine: &Machine, seen: &Observation) -> Seen {
         }
         None if reading.power == PowerState::On => {}
         None => {
-            let text = format!("the BMC of `{}` does not say which machine it speaks for, so its {} proves nothing", machine.name, reading.power);
+            let text =
+                format!("the BMC of `{}` does not say which machine it speaks for, so its {} proves nothing", machine.name, reading.power);
             return Seen::Neither(Reason::new(ReasonCode::Unidentified, text));
         }
     }

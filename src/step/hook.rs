@@ -14,7 +14,8 @@ pub struct RunHook {
 
 impl RunHook {
     fn call(&self, action: &HookAction, cx: &Context) -> Box<HookCall> {
-        let context = HookContext { run: cx.holder.run.clone(), switchover: cx.holder.switchover, step: cx.number, attempt: cx.attempt + 1 };
+        let context =
+            HookContext { run: cx.holder.run.clone(), switchover: cx.holder.switchover, step: cx.number, attempt: cx.attempt + 1 };
         Box::new(HookCall { hook: self.hook.clone(), action: action.clone(), context })
     }
 

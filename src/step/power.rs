@@ -91,11 +91,7 @@ pub struct Fence {
 
 impl Fence {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![
-            Query::System(self.pair.source.node),
-            Query::Node(self.pair.source.node),
-            Query::Node(self.pair.destination.node),
-        ]
+        vec![Query::System(self.pair.source.node), Query::Node(self.pair.source.node), Query::Node(self.pair.destination.node)]
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -175,7 +171,8 @@ impl PowerOn {
             Seen::Neither(why) if cx.begun || why.code == ReasonCode::Silent => return Verdict::Wait(why),
             Seen::Neither(why) if why.code != ReasonCode::InTransition => return Verdict::Wait(why),
             Seen::On | Seen::Neither(_) => {
-                let text = format!("`{}` is starting or On, and nothing of this run started it; find out who did", self.pair.destination.name);
+                let text =
+                    format!("`{}` is starting or On, and nothing of this run started it; find out who did", self.pair.destination.name);
                 return Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text));
             }
         }

@@ -143,12 +143,7 @@ impl MoveConnector {
     }
 
     pub(super) fn command(&self, cx: &Context) -> Option<Command> {
-        Some(Command::Change(Change::MoveConnector {
-            connector: self.connector,
-            from: self.from,
-            to: self.to,
-            holder: cx.holder.clone(),
-        }))
+        Some(Command::Change(Change::MoveConnector { connector: self.connector, from: self.from, to: self.to, holder: cx.holder.clone() }))
     }
 
     pub(super) fn undo(&self) -> Undo {
@@ -326,6 +321,12 @@ impl MoveInstance {
     }
 
     pub(super) fn remark(&self) -> String {
-        format!("{} becomes {}, {} becomes {}", name_of(&self.pair, self.to), self.to_state, name_of(&self.pair, self.from), self.from_state)
+        format!(
+            "{} becomes {}, {} becomes {}",
+            name_of(&self.pair, self.to),
+            self.to_state,
+            name_of(&self.pair, self.from),
+            self.from_state
+        )
     }
 }

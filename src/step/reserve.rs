@@ -28,7 +28,10 @@ impl Reserve {
         match &node.reservation {
             Some(holder) if *holder == cx.holder => return Verdict::Satisfied,
             Some(holder) => {
-                return refuse(ReasonCode::Reserved, format!("`{name}` is held by {holder}; wait for it or look at it with `coldswap show {}`", holder.run));
+                return refuse(
+                    ReasonCode::Reserved,
+                    format!("`{name}` is held by {holder}; wait for it or look at it with `coldswap show {}`", holder.run),
+                );
             }
             None => {}
         }

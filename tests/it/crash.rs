@@ -53,7 +53,11 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
         power: PowerPolicy { soft_off: Span::millis(700), hard_off: HardOff::AfterSoft },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
-        boot: BootPolicy { via: BootVia::RedfishIscsi, timeout: Span::mins(2), ready: vec![BootReady::BootProgress, BootReady::PostBootHooks] },
+        boot: BootPolicy {
+            via: BootVia::RedfishIscsi,
+            timeout: Span::mins(2),
+            ready: vec![BootReady::BootProgress, BootReady::PostBootHooks],
+        },
         hooks: vec![
             hook("drain", HookPoint::PreShutdown, Rerun::Allowed, OnFailure::RollBack, true),
             hook("tell", HookPoint::PreShutdown, Rerun::Never, OnFailure::Continue, false),
@@ -123,7 +127,8 @@ fn killed_at_every_pair_of_points() {
     for first in 1..=whole.points {
         for second in first + 1..=whole.points + 8 {
             let survives = |n: u64| WAYS[(n % 3) as usize];
-            let crashes = [CrashAt { point: first, survives: survives(first + second) }, CrashAt { point: second, survives: survives(second) }];
+            let crashes =
+                [CrashAt { point: first, survives: survives(first + second) }, CrashAt { point: second, survives: survives(second) }];
             let run = run(&plan, &fleet, 7, faults, &crashes, Bugs::default());
             check(&plan, &fleet, &run).unwrap_or_else(|e| panic!("{crashes:?}: {e}"));
             runs += 1;
@@ -140,7 +145,9 @@ mod planted {
     fn caught(plan: &Plan, seeds: u64, faults: Faults, bugs: Bugs, needle: &str) -> u64 {
         let (fleet, _) = fleet(1, 1);
         let plan = Arc::new(plan.clone());
-        (0..seeds).filter(|seed| check(&plan, &fleet, &run(&plan, &fleet, *seed, faults, &[], bugs)).is_err_and(|e| e.contains(needle))).count() as u64
+        (0..seeds)
+            .filter(|seed| check(&plan, &fleet, &run(&plan, &fleet, *seed, faults, &[], bugs)).is_err_and(|e| e.contains(needle)))
+            .count() as u64
     }
 
     fn one(landing: Span) -> Plan {
@@ -177,7 +184,9 @@ mod planted {
             let crash = [CrashAt { point, survives: Survives::EventsAndOrders }];
             check(&plan, &fleet, &run(&plan, &fleet, seed, Faults::default(), &crash, bugs)).is_err_and(|e| e.contains("S4"))
         };
-        let found = |bugs: Bugs| (0..8).flat_map(|seed| (1..=whole.points).map(move |point| (seed, point))).filter(|(s, p)| twice(*s, *p, bugs)).count();
+        let found = |bugs: Bugs| {
+            (0..8).flat_map(|seed| (1..=whole.points).map(move |point| (seed, point))).filter(|(s, p)| twice(*s, *p, bugs)).count()
+        };
         assert!(found(bug) > 0);
         assert_eq!(found(Bugs::default()), 0);
     }

@@ -21,7 +21,8 @@ pub struct Project;
 
 impl Files for Project {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).map_err(|e| e.kind().to_string())
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+            .map_err(|e| if e.kind() == std::io::ErrorKind::NotFound { "no such file".to_owned() } else { e.to_string() })
     }
 }
 
@@ -82,9 +83,18 @@ fn the_whole_language_is_read_and_only_what_does_not_execute_yet_is_refused() {
     let found = read_runbook(&source, &Vars::new(), &AnyScript).expect_err("much of it does not execute yet");
     let shown = render(&found, &[&source], Look::Plain);
     assert!(found.0.iter().all(|d| d.code == codes::NOT_SUPPORTED), "{shown}");
-    for feature in
-        ["`all` in a fence", "an `attestation`", "a `prompt`", "`canary`", "`per_domain`", "`start_rate`", "`refuse_above`", "`windows`", "`approval`", "`notify`"]
-    {
+    for feature in [
+        "`all` in a fence",
+        "an `attestation`",
+        "a `prompt`",
+        "`canary`",
+        "`per_domain`",
+        "`start_rate`",
+        "`refuse_above`",
+        "`windows`",
+        "`approval`",
+        "`notify`",
+    ] {
         assert_eq!(found.0.iter().filter(|d| d.message.starts_with(feature)).count(), 1, "{feature}\n{shown}");
     }
     assert_eq!(found.0.len(), 10, "{shown}");
@@ -101,7 +111,10 @@ fn defaults_are_what_the_language_says() {
     assert_eq!(runbook.boot.ready, [BootReady::BootProgress, BootReady::PostBootHooks]);
     assert_eq!(runbook.limits.at_once, 10);
     assert_eq!(runbook.pools[0].keep, 0);
-    assert_eq!(runbook.pools[0].provision_states.iter().map(ToString::to_string).collect::<Vec<_>>(), ["manageable", "available", "enroll"]);
+    assert_eq!(
+        runbook.pools[0].provision_states.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["manageable", "available", "enroll"]
+    );
     assert_eq!(runbook.matching.identical.len(), BUILTIN_IDENTICAL.len());
     assert_eq!(runbook.sources.left_out, None);
     assert_eq!(runbook.sources.nodes, [("web-01".to_owned(), Place { line: 5, column: 19 })]);
@@ -151,7 +164,7 @@ fn strings_stay_strings() {
 #[test]
 fn quantities_carry_their_unit() {
     let found = read(&format!("{SMALL}power: {{soft_off: 5}}\n")).expect_err("no unit");
-    assert_eq!(found.0[0].message, "`5` is a number in `power.soft_off`; a duration such as `5m` is wanted");
+    assert_eq!(found.0[0].message, "`5` in `power.soft_off` is a number; a duration such as `5m` is wanted");
     assert_eq!(wrong("boot: {timeout: 5 m}\n"), one(codes::BAD_QUANTITY, "5 m"));
     assert_eq!(wrong("boot: {timeout: [5m]}\n"), one(codes::WRONG_TYPE, "[5m]"));
     assert_eq!(wrong("limits: {stop_after_failures: 120%}\n"), one(codes::BAD_QUANTITY, "120%"));
@@ -255,9 +268,14 @@ fn the_lab_runs_only_what_says_so() {
 #[test]
 fn there_must_be_sources_destinations_and_something_identical() {
     assert_eq!(told(&SMALL.replace("{nodes: [web-01]}", "{}")), one(codes::NO_SOURCES, "{}"));
-    assert_eq!(told(&SMALL.replace("pools: [{name: spares, select: spare.labels.pool == 'spare'}]", "")).first().map(|t| t.0), Some(codes::NO_DESTINATIONS));
+    assert_eq!(
+        told(&SMALL.replace("pools: [{name: spares, select: spare.labels.pool == 'spare'}]", "")).first().map(|t| t.0),
+        Some(codes::NO_DESTINATIONS)
+    );
     assert_eq!(told(&SMALL.replace("[{name: spares, select: spare.labels.pool == 'spare'}]", "[]")), one(codes::NO_DESTINATIONS, "pools"));
-    let pinned = SMALL.replace("pools: [{name: spares, select: spare.labels.pool == 'spare'}]", "").replace("[web-01]", "[web-01], destinations: {web-01: s}");
+    let pinned = SMALL
+        .replace("pools: [{name: spares, select: spare.labels.pool == 'spare'}]", "")
+        .replace("[web-01]", "[web-01], destinations: {web-01: s}");
     assert_eq!(told(&pinned), []);
     assert_eq!(wrong("match: {identical: {base: none}}\n"), one(codes::NOTHING_IDENTICAL, "{base: none}"));
     assert_eq!(wrong("match: {identical: {base: none}, require: [{fact: traits, superset_of: source}]}\n"), []);
@@ -277,12 +295,15 @@ fn matching_speaks_of_facts_that_there_are_in_ways_that_fit_them() {
         "match:\n  identical: {add: [firmware.nic], drop: [firmware.bios]}\n  require: [{fact: memory_mib, at_least: source}, {fact: model, equal: 'source'}, \
          {fact: traits, superset_of: [A, B]}, {fact: sku, matches: 7}]\n",
     );
-    let against: Vec<&Against> = rules.matching.require.iter().map(|r| if let Rule::Fact { against, .. } = &r.rule { against } else { panic!() }).collect();
+    let against: Vec<&Against> =
+        rules.matching.require.iter().map(|r| if let Rule::Fact { against, .. } = &r.rule { against } else { panic!() }).collect();
     assert_eq!(against[0], &Against::Source);
     assert_eq!(against[1], &Against::Value(coldswap::model::Scalar::Text("source".into())), "quoted");
     assert_eq!(against[2], &Against::Set(vec!["A".into(), "B".into()]));
     assert_eq!(against[3], &Against::Value(coldswap::model::Scalar::Text("7".into())));
-    assert!(rules.matching.identical.contains(&"firmware.nic".to_owned()) && !rules.matching.identical.contains(&"firmware.bios".to_owned()));
+    assert!(
+        rules.matching.identical.contains(&"firmware.nic".to_owned()) && !rules.matching.identical.contains(&"firmware.bios".to_owned())
+    );
 }
 
 #[test]
@@ -326,9 +347,15 @@ fn secrets_are_places_and_never_values() {
     let runbook = good("hooks: {post-boot: [{name: a, run: [x], env: {T: {secret: {env: TOKEN}}, F: {secret: {file: key}}}}]}\n");
     let ActionTemplate::Run { env, .. } = &runbook.hooks[0].action else { panic!("a program") };
     assert!(matches!(&env["T"], SensitiveTemplate::Secret(coldswap::model::SecretRef::Env(name)) if name == "TOKEN"));
-    assert!(matches!(&env["F"], SensitiveTemplate::Secret(coldswap::model::SecretRef::File(path)) if path == "dir/key"), "beside the runbook");
+    assert!(
+        matches!(&env["F"], SensitiveTemplate::Secret(coldswap::model::SecretRef::File(path)) if path == "dir/key"),
+        "beside the runbook"
+    );
     assert_eq!(wrong("hooks: {post-boot: [{name: a, run: [x], env: {T: {secret: {env: A, file: b}}}}]}\n"), one(codes::ONE_OF, "file"));
-    assert_eq!(wrong("hooks: {post-boot: [{name: a, run: [x], env: {T: '{{ env.HOME }}'}}]}\n").first().map(|t| t.0), Some(codes::TEMPLATE));
+    assert_eq!(
+        wrong("hooks: {post-boot: [{name: a, run: [x], env: {T: '{{ env.HOME }}'}}]}\n").first().map(|t| t.0),
+        Some(codes::TEMPLATE)
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What "identical" means, rule by rule, and how it is explained.
 
+use crate::fleets::Vars;
 use crate::fleets::*;
 use coldswap::model::*;
 use coldswap::plan::explain::{Standing, explain, explain_rules};
-use crate::fleets::Vars;
 use coldswap::runbook::*;
 use proptest::prelude::*;
 

@@ -251,7 +251,7 @@ fn what_was_switched_over_has_its_evidence() {
             let fence = s.fence.as_ref().expect("fence evidence");
             assert!(fence.held_at.is_some() && fence.reads.len() == 2, "{fence:?}");
             assert!(fence.sent.iter().any(|sent| sent.reset == Some(ResetType::ForceOff)), "{fence:?}");
-            let source = |r: &&ReadReport| r.uuid == s.source.uuid;
+            let source = |r: &&ReadReport| r.node == s.source.name;
             for reads in [&fence.reads, &fence.before_start, &fence.after_boot] {
                 assert!(reads.iter().any(|r| source(&r)), "{fence:?}");
                 assert!(reads.iter().filter(source).all(|r| r.power == PowerState::Off && r.who.is_some()), "{fence:?}");

@@ -60,7 +60,8 @@ fn many_seeds() {
 
 /// The journal of the switchover that the message names.
 fn story(run: &Run, wrong: &str) -> String {
-    let about = |e: &&coldswap::engine::Entry| e.event.switchover().is_none_or(|id| wrong.contains(&id.to_string()) || !wrong.starts_with("s-"));
+    let about =
+        |e: &&coldswap::engine::Entry| e.event.switchover().is_none_or(|id| wrong.contains(&id.to_string()) || !wrong.starts_with("s-"));
     run.journal.iter().filter(about).map(|e| format!("{} {:?}\n", e.at, e.event)).collect()
 }
 
@@ -70,7 +71,8 @@ fn the_same_seed_gives_the_same_run() {
     let plan = Arc::new(plan_for(&fleet, &pairs, 3, Span::secs(1)));
     for seed in 0..40 {
         let (faults, crashes) = drawn(seed);
-        let (a, b) = (run(&plan, &fleet, seed, faults, &crashes, Bugs::default()), run(&plan, &fleet, seed, faults, &crashes, Bugs::default()));
+        let (a, b) =
+            (run(&plan, &fleet, seed, faults, &crashes, Bugs::default()), run(&plan, &fleet, seed, faults, &crashes, Bugs::default()));
         assert_eq!(a.journal, b.journal);
         assert_eq!(a.world.fleet, b.world.fleet);
     }

@@ -351,7 +351,7 @@ fn a_killed_process_leaves_what_it_was_told_is_durable_and_lets_go_of_its_lock()
         victim.wait().expect("wait");
     }
     let journal = store.journal(&run).expect("journal");
-    assert!(journal.len() as u64 >= (last + 1) * 3 && journal.len() % 3 == 0, "{} records, {last} answered", journal.len());
+    assert!(journal.len() as u64 >= (last + 1) * 3 && journal.len().is_multiple_of(3), "{} records, {last} answered", journal.len());
     assert_eq!(journal, records(0..journal.len() as u64));
     store.lock_run(&run).expect("the lock went with the process");
 }

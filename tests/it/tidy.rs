@@ -92,7 +92,10 @@ fn pure_modules_stay_pure() {
         }
     }
     assert_eq!(said("src/executor/x.rs", "pub async fn look() {}\n"), [""; 0]);
-    assert_eq!(said("src/plan/x.rs", "/// An operand; brand, asynchronous.\nuse std::collections::BTreeMap;\nuse std::net::Ipv4Addr;\n"), [""; 0]);
+    assert_eq!(
+        said("src/plan/x.rs", "/// An operand; brand, asynchronous.\nuse std::collections::BTreeMap;\nuse std::net::Ipv4Addr;\n"),
+        [""; 0]
+    );
     assert_eq!(said("src/plan/x.rs", "#[cfg(test)]\nmod tests {\n    use std::time::Instant;\n}\n"), [""; 0], "tests may");
 }
 

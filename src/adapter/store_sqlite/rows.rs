@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 
 pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
     serde_json::from_str(body).map_err(|e| Failure::Undone(format!("a record in the store cannot be read: {e}")))
@@ -21,17 +22,30 @@ fn column(generation: Generation) -> Result<i64, Failure> {
 
 /// A node's row with its power mark, before it is taken apart.
 pub(super) struct NodeRow {
+    pub id: String,
     body: String,
     mark: Option<(String, i64, i64)>,
 }
 
 impl NodeRow {
-    pub(super) const SELECT: &str = "SELECT n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
+    pub(super) fn all(db: &Connection) -> Result<Vec<NodeRow>, Failure> {
+        let sql = "SELECT n.id, n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
+        let read = |row: &Row<'_>| {
+            let reset: Option<String> = row.get(2)?;
+            let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(3)?, row.get(4)?))).transpose()?;
+            Ok(NodeRow { id: row.get(0)?, body: row.get(1)?, mark })
+        };
+        Ok(db.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
+    }
 
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<NodeRow> {
-        let reset: Option<String> = row.get(1)?;
-        let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(2)?, row.get(3)?))).transpose()?;
-        Ok(NodeRow { body: row.get(0)?, mark })
+    /// Two look-ups and no join: SQLite plans a parameter beside an outer join anew each time that it is bound.
+    fn one(db: &Connection, id: NodeId) -> Result<Option<NodeRow>, Failure> {
+        let id = id.to_string();
+        let mut body = db.prepare_cached("SELECT body FROM nodes WHERE id = ?1")?;
+        let Some(body) = body.query_row([&id], |row| row.get(0)).optional()? else { return Ok(None) };
+        let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
+        let mark = mark.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        Ok(Some(NodeRow { id, body, mark }))
     }
 
     pub(super) fn node(self) -> Result<Node, Failure> {
@@ -48,8 +62,7 @@ fn mark(reset: &str, sent_at: i64, lands_by: i64) -> Result<PowerMark, Failure> 
 }
 
 pub(super) fn node(db: &Connection, id: NodeId) -> Result<Option<Node>, Failure> {
-    let mut statement = db.prepare_cached(&format!("{} WHERE n.id = ?1", NodeRow::SELECT))?;
-    statement.query_row([id.to_string()], NodeRow::read).optional()?.map(NodeRow::node).transpose()
+    NodeRow::one(db, id)?.map(NodeRow::node).transpose()
 }
 
 fn body<T: DeserializeOwned>(db: &Connection, sql: &str, id: &str) -> Result<Option<T>, Failure> {
@@ -68,8 +81,10 @@ pub(super) fn target(db: &Connection, id: TargetId) -> Result<Option<VolumeTarge
 /// The nodes of these ids that exist, with their power marks and without what hangs on them.
 fn nodes(db: &Connection, ids: impl IntoIterator<Item = NodeId>, fleet: &mut Fleet) -> Result<(), Failure> {
     for id in ids {
-        if let Some(node) = node(db, id)? {
-            fleet.nodes.insert(id, node);
+        if let Entry::Vacant(place) = fleet.nodes.entry(id)
+            && let Some(node) = node(db, id)?
+        {
+            place.insert(node);
         }
     }
     Ok(())
@@ -134,11 +149,13 @@ pub(super) fn same_volume(db: &Connection, id: TargetId) -> Result<Vec<VolumeTar
 
 /// Write what `after` has and `before` has not or has otherwise, and delete what only `before` has.
 pub(super) fn write_difference(db: &Connection, before: &Fleet, after: &Fleet) -> Result<(), Failure> {
-    let gone_targets = before.targets.keys().filter(|id| after.targets.get(id) != before.targets.get(id));
-    for id in gone_targets {
-        db.prepare_cached("DELETE FROM volume_identities WHERE target = ?1")?.execute([id.to_string()])?;
-        if !after.targets.contains_key(id) {
-            db.prepare_cached("DELETE FROM volume_targets WHERE id = ?1")?.execute([id.to_string()])?;
+    for target in before.targets.values() {
+        let now = after.targets.get(&target.id);
+        if now.is_none_or(|now| now.identities() != target.identities()) {
+            db.prepare_cached("DELETE FROM volume_identities WHERE target = ?1")?.execute([target.id.to_string()])?;
+        }
+        if now.is_none() {
+            db.prepare_cached("DELETE FROM volume_targets WHERE id = ?1")?.execute([target.id.to_string()])?;
         }
     }
     for id in before.connectors.keys().filter(|id| !after.connectors.contains_key(id)) {
@@ -157,6 +174,9 @@ pub(super) fn write_difference(db: &Connection, before: &Fleet, after: &Fleet) -
     }
     for target in after.targets.values().filter(|t| before.targets.get(&t.id) != Some(t)) {
         put_target(db, target)?;
+        if before.targets.get(&target.id).is_none_or(|was| was.identities() != target.identities()) {
+            put_identities(db, target)?;
+        }
     }
     Ok(())
 }
@@ -190,6 +210,10 @@ fn put_target(db: &Connection, target: &VolumeTarget) -> Result<(), Failure> {
          ON CONFLICT (id) DO UPDATE SET node = excluded.node, generation = excluded.generation, body = excluded.body",
     )?
     .execute(params![target.id.to_string(), target.node.to_string(), column(target.generation)?, to_json(target)?])?;
+    Ok(())
+}
+
+fn put_identities(db: &Connection, target: &VolumeTarget) -> Result<(), Failure> {
     let identities: BTreeSet<VolumeIdentity> = target.identities().into_iter().collect();
     for identity in identities {
         db.prepare_cached("INSERT INTO volume_identities (identity, target) VALUES (?1, ?2)")?

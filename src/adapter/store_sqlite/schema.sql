@@ -9,7 +9,7 @@ CREATE TABLE nodes (
     generation BIGINT NOT NULL,
     body TEXT NOT NULL
 );
-CREATE INDEX nodes_by_instance ON nodes (instance) WHERE instance IS NOT NULL;
+CREATE INDEX nodes_by_instance ON nodes (instance);
 CREATE TABLE volume_connectors (
     id TEXT NOT NULL PRIMARY KEY,
     node TEXT NOT NULL REFERENCES nodes (id) DEFERRABLE INITIALLY DEFERRED,

@@ -150,6 +150,9 @@ impl Bars {
     }
 
     pub fn clear(&mut self) {
+        // At once: bar by bar, the rest would be drawn again each time.
+        let _ = self.multi.clear();
+        self.multi.set_draw_target(ProgressDrawTarget::hidden());
         for bar in std::mem::take(&mut self.shown).into_values() {
             bar.finish_and_clear();
         }

@@ -63,7 +63,8 @@ fn plan_of(count: u32) -> Arc<Plan> {
     let machine = |name: String| Machine { node: NodeId::derived(&name), name, identity: Identity::default() };
     let switchover = |n: u32| {
         let pair = Pair { source: machine(format!("web-{n:02}")), destination: machine(format!("spare-{n:02}")) };
-        let off = PowerOff { machine: pair.source.clone(), soft: None, hard: Some(ResetType::ForceOff), landing: Span::secs(1), way_back: None };
+        let off =
+            PowerOff { machine: pair.source.clone(), soft: None, hard: Some(ResetType::ForceOff), landing: Span::secs(1), way_back: None };
         let fence = Fence { pair: pair.clone(), reads: 3, apart: Span::secs(1), landing: Span::secs(1) };
         crate::plan::Switchover {
             id: SwitchoverId(n),
@@ -206,7 +207,8 @@ fn an_entry_that_does_not_fit_is_caught_up_with() {
 
 #[test]
 fn narrow_terminals_and_many_switchovers_do_no_harm() {
-    for width in [0, 1, 2, 3, 5, 8, 13, 21, 80, 500] {
+    // None has 0 columns: `console` takes 80 where a terminal does not say.
+    for width in [1, 2, 3, 5, 8, 13, 21, 80, 500] {
         let (plan, paper) = (plan_of(60), Paper::default());
         let target = ProgressDrawTarget::term_like(Box::new(Narrow(width, paper.clone())));
         let live = Live::bars(plan.clone(), Time(0), target, true);

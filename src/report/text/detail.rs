@@ -9,15 +9,22 @@ use crate::model::PowerState;
 const OUTPUT_LINES_MAX: usize = 8;
 
 pub(super) fn troubles(page: &mut Page, report: &Report) {
-    let wrong = |s: &&SwitchoverReport| {
-        s.outcome.is_some_and(|o| o != Outcome::SwitchedOver) || s.steps.iter().any(|t| !t.retries.is_empty() || t.status == StepStatus::Tolerated)
-    };
-    let mut first = true;
-    for s in report.switchovers.iter().filter(wrong) {
-        if std::mem::take(&mut first) {
-            page.heading("what went wrong");
-        }
-        trouble(page, s);
+    let tolerated = |s: &SwitchoverReport| s.steps.iter().any(|t| t.status == StepStatus::Tolerated);
+    let retried = |s: &SwitchoverReport| s.steps.iter().any(|t| !t.retries.is_empty());
+    let good = |s: &SwitchoverReport| s.outcome == Some(Outcome::SwitchedOver) && !tolerated(s);
+    let wrong: Vec<&SwitchoverReport> =
+        report.switchovers.iter().filter(|s| !good(s) && (s.outcome.is_some() || tolerated(s) || retried(s))).collect();
+    if !wrong.is_empty() {
+        page.heading("what went wrong");
+        wrong.into_iter().for_each(|s| trouble(page, s));
+    }
+    let late: Vec<&SwitchoverReport> = report.switchovers.iter().filter(|s| good(s) && retried(s)).collect();
+    if !late.is_empty() {
+        page.heading("came true at a later attempt");
+    }
+    for s in late {
+        let steps: Vec<String> = s.steps.iter().filter_map(|t| Some(format!("{} ({})", label(t), t.retries.last()?.why.code))).collect();
+        page.text(0, &format!("{}  {}", s.id, steps.join(", ")));
     }
 }
 
@@ -34,7 +41,11 @@ fn trouble(page: &mut Page, s: &SwitchoverReport) {
         let back: Vec<&StepReport> = s.steps.iter().filter(|t| t.direction == Direction::Back).collect();
         let done = back.iter().filter(|t| t.how.is_some()).count();
         let slept = back.iter().filter(|t| t.how == Some(How::AlreadySo)).count();
-        page.field(7, "back", &format!("turned at {}; {done} of {} steps taken back, {slept} of them already so", turn.at.clock(), back.len()));
+        page.field(
+            7,
+            "back",
+            &format!("turned at {}; {done} of {} steps taken back, {slept} of them already so", turn.at.clock(), back.len()),
+        );
     }
     if let Some(turn) = &s.cut_off {
         page.field(7, "cut off", &format!("at {}: {}", turn.at.clock(), turn.why.text));
@@ -46,11 +57,13 @@ fn troubled_step(page: &mut Page, s: &SwitchoverReport, step: &StepReport) {
         StepStatus::GivenUp if step.attempts == 0 => "given up before anything was sent".to_owned(),
         StepStatus::GivenUp => format!("given up after {}", plural(step.attempts, "attempt")),
         StepStatus::Tolerated => "failed; the run went on".to_owned(),
+        StepStatus::Achieved if step.retries.len() >= step.attempts as usize => "came true late, and by itself".to_owned(),
         StepStatus::Achieved => format!("came true after {}", plural(step.attempts, "attempt")),
         StepStatus::InHand => "still in hand".to_owned(),
         StepStatus::NotBegun => "not begun".to_owned(),
     };
-    page.field(7, "step", &format!("{} {}: {state}", label(step), step.subject));
+    let subject: Vec<&str> = step.subject.split_whitespace().collect();
+    page.field(7, "step", &format!("{} {}: {state}", label(step), subject.join(" ")));
     for retry in &step.retries {
         page.text(17, &format!("{} attempt {}: {}", retry.at.clock(), retry.attempt, retry.why.text));
     }
@@ -96,14 +109,14 @@ fn fence_line(s: &SwitchoverReport, fence: &FenceReport) -> String {
     let sent: Vec<String> = fence.sent.iter().filter_map(|sent| Some(format!("{} {}", sent.reset?, sent.at.clock()))).collect();
     let sent = if sent.is_empty() { "nothing sent".to_owned() } else { sent.join(", ") };
     let Some(held) = fence.held_at else { return format!("{}: {sent}; the fence did not hold", s.source.name) };
-    let reads: Vec<&ReadReport> = fence.reads.iter().filter(|r| r.uuid == s.source.uuid).collect();
+    let reads: Vec<&ReadReport> = fence.reads.iter().filter(|r| r.node == s.source.name).collect();
     let times: Vec<String> = reads.iter().map(|r| r.at.clock()).collect();
     let state = if reads.iter().all(|r| r.power == PowerState::Off) { "Off" } else { "not Off" };
     let who = reads.last().and_then(|r| r.who.as_deref()).unwrap_or("a machine without identity");
     let count = plural(u32::try_from(reads.len()).unwrap_or(u32::MAX), "time");
     let mut line = format!("{}: {sent}; read {state} {count} ({}) by {who}; held {}", s.source.name, times.join(", "), held.clock());
     for (reads, when) in [(&fence.before_start, "before the start"), (&fence.after_boot, "after the boot")] {
-        if let Some(read) = reads.iter().rev().find(|r| r.uuid == s.source.uuid) {
+        if let Some(read) = reads.iter().rev().find(|r| r.node == s.source.name) {
             line.push_str(&format!("; {} {when} ({})", read.power, read.at.clock()));
         }
     }

@@ -27,7 +27,10 @@ pub struct Tree {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Its text, and whether it stood without quotes.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Tree>),
     /// In the order of the file.
     Map(Vec<Entry>),
@@ -62,23 +65,22 @@ impl Tree {
         self.typed() == Some(Typed::Nothing)
     }
 
-    /// What a person would call it: `` `5` is a number``.
-    pub fn describe(&self) -> String {
+    /// What a person would call it: `` `5` in `power.soft_off` is a number``. `inside` is `` in `power.soft_off` `` or
+    /// nothing.
+    pub fn describe(&self, inside: &str) -> String {
+        let what = |what: &str| if inside.is_empty() { format!("this is {what}") } else { format!("{what} stands{inside}") };
         let (Value::Scalar { text, plain }, Some(typed)) = (&self.value, self.typed()) else {
-            return match &self.value {
-                Value::List(items) if items.is_empty() => "this is an empty list".to_owned(),
-                Value::List(_) => "this is a list".to_owned(),
-                _ => "this is a map".to_owned(),
-            };
+            return what(if matches!(self.value, Value::List(_)) { "a list" } else { "a map" });
         };
         let shown = shorten(text);
         match typed {
-            Typed::Nothing if text.is_empty() => "nothing is written here".to_owned(),
-            Typed::Nothing => format!("`{shown}` is nothing"),
-            Typed::Bool(_) => format!("`{shown}` is a truth value"),
-            Typed::Integer(_) | Typed::Decimal(_) => format!("`{shown}` is a number"),
-            Typed::Text if *plain => format!("`{shown}` is text"),
-            Typed::Text => format!("`\"{shown}\"` is text in quotes"),
+            Typed::Nothing if text.is_empty() && inside.is_empty() => "nothing is written here".to_owned(),
+            Typed::Nothing if text.is_empty() => format!("nothing is written{inside}"),
+            Typed::Nothing => format!("`{shown}`{inside} is nothing"),
+            Typed::Bool(_) => format!("`{shown}`{inside} is a truth value"),
+            Typed::Integer(_) | Typed::Decimal(_) => format!("`{shown}`{inside} is a number"),
+            Typed::Text if *plain => format!("`{shown}`{inside} is text"),
+            Typed::Text => format!("`\"{shown}\"`{inside} is text in quotes"),
         }
     }
 }

@@ -99,7 +99,19 @@ type Step = Result<(), Diagnostics>;
 impl<'a> Builder<'a> {
     fn new(file: &'a str, text: &'a str, limits: Limits) -> Builder<'a> {
         let found = Diagnostics::default();
-        Builder { file, text, limits, open: Vec::new(), root: None, documents: 0, anchors: BTreeMap::new(), kept: 0, values: 0, repeated: 0, found }
+        Builder {
+            file,
+            text,
+            limits,
+            open: Vec::new(),
+            root: None,
+            documents: 0,
+            anchors: BTreeMap::new(),
+            kept: 0,
+            values: 0,
+            repeated: 0,
+            found,
+        }
     }
 
     fn error(&self, code: &'static str, message: impl Into<String>, at: Range<usize>) -> Diagnostic {
@@ -120,7 +132,9 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 self.tag(tag.as_deref(), tag_at, &at)?;
                 let at = self.trim(at);
-                let value = Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                // The parser calls nothing `~`.
+                let text = if at.is_empty() { String::new() } else { text.into_owned() };
+                let value = Value::Scalar { text, plain: style == ScalarStyle::Plain };
                 self.count(&at)?;
                 self.finished(Tree { value, at }, anchor)
             }
@@ -141,7 +155,8 @@ impl<'a> Builder<'a> {
     fn document(&mut self, at: Range<usize>) -> Step {
         self.documents += 1;
         if self.documents > 1 {
-            let second = self.error(codes::SEVERAL_DOCUMENTS, "a second document begins here", at).hint("one file is one document: split it");
+            let second =
+                self.error(codes::SEVERAL_DOCUMENTS, "a second document begins here", at).hint("one file is one document: split it");
             return Err(Diagnostics(vec![second]));
         }
         Ok(())
@@ -150,7 +165,9 @@ impl<'a> Builder<'a> {
     fn tag(&mut self, tag: Option<&Tag>, tag_at: Option<Range<usize>>, at: &Range<usize>) -> Step {
         let Some(tag) = tag else { return Ok(()) };
         let message = format!("the tag `{}` is not part of the language", shorten(&tag.original()));
-        self.tell(self.error(codes::TAG, message, tag_at.unwrap_or(at.clone())).hint("remove it; quote the value if it is meant as text"))
+        self.tell(
+            self.error(codes::TAG, message, tag_at.unwrap_or(at.clone())).hint("remove it; text that begins with `!` belongs in quotes"),
+        )
     }
 
     /// A plain scalar's place without the blanks and line ends that the parser counts to it.
@@ -226,7 +243,7 @@ impl<'a> Builder<'a> {
                 Some(self.error(codes::MERGE_KEY, "merge keys are not part of the language", tree.at.clone()).hint("write the keys out"))
             }
             Value::Scalar { .. } if tree.is_nothing() => {
-                Some(self.error(codes::BAD_KEY, format!("a key is wanted: {}", tree.describe()), tree.at.clone()))
+                Some(self.error(codes::BAD_KEY, format!("a key is wanted: {}", tree.describe("")), tree.at.clone()))
             }
             Value::Scalar { text, .. } => self.repeated_key(text, &tree.at),
             _ if self.text[tree.at.start.saturating_sub(1)..].starts_with("{{") => {
@@ -234,7 +251,7 @@ impl<'a> Builder<'a> {
                 let length = self.text[from..].find("}}").map_or(2, |n| n + 2);
                 Some(syntax::unquoted(self.file, from..from + length))
             }
-            _ => Some(self.error(codes::BAD_KEY, format!("a key is wanted: {}", tree.describe()), tree.at.clone())),
+            _ => Some(self.error(codes::BAD_KEY, format!("a key is wanted: {}", tree.describe("")), tree.at.clone())),
         };
         let Some(OpenKind::Map { seen, key, skip, .. }) = self.open.last_mut().map(|o| &mut o.kind) else { return Ok(()) };
         match (trouble, tree.value) {
@@ -271,7 +288,8 @@ impl<'a> Builder<'a> {
         if self.open.len() + depth(&tree) > DEPTH {
             return fatal(self.error(codes::TOO_DEEP, format!("aliases nest more than {DEPTH} levels deep"), at));
         }
-        self.place(tree)
+        // What is wrong with the value as a whole is wrong here; what is wrong inside is wrong where it is written.
+        self.place(Tree { at, ..tree })
     }
 }
 

@@ -12,14 +12,15 @@ pub(super) fn explain(file: &str, text: &str, error: &ScanError) -> Diagnostics 
     }
     let at = place(text, at);
     let one = |code, message: String, hint: &str| {
-        let found = Diagnostic::error(code, message).at(file, at..next(text, at));
+        let end = if code == codes::ALIAS { word_end(text, at) } else { next(text, at) };
+        let found = Diagnostic::error(code, message).at(file, at..end);
         Diagnostics(vec![if hint.is_empty() { found } else { found.hint(hint) }])
     };
     match error.kind() {
         ErrorKind::RecursionLimitExceeded => one(codes::TOO_DEEP, "nested too deeply".to_owned(), "64 levels are allowed"),
         ErrorKind::UnknownAnchor => one(codes::ALIAS, "the alias has no anchor before it".to_owned(), "write the value out"),
         ErrorKind::UndeclaredTagHandle => one(codes::TAG, "tags are not part of the language".to_owned(), "remove the tag"),
-        _ => match tab(file, text, at) {
+        _ => match tab(file, text, at).or_else(|| bracket(file, text, at)) {
             Some(found) => Diagnostics(vec![found]),
             None => one(codes::SYNTAX, format!("this is not YAML: {}", error.info()), hint(error.kind())),
         },
@@ -42,7 +43,9 @@ fn hint(kind: &ErrorKind) -> &'static str {
         | ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::SimpleKeyExpected
         | ErrorKind::MappingKeyNotAllowed => "is the indentation that of the lines around it, and is there a `:` after the key?",
-        ErrorKind::UnknownQuotedScalarEscape => "in double quotes a backslash is written twice; or use single quotes",
+        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape | ErrorKind::InvalidUnicodeEscape => {
+            "in double quotes a backslash is written twice; or use single quotes"
+        }
         _ => "",
     }
 }
@@ -63,6 +66,32 @@ fn floor(text: &str, at: usize) -> usize {
 
 fn next(text: &str, at: usize) -> usize {
     at + text[at..].chars().next().map_or(0, char::len_utf8)
+}
+
+fn word_end(text: &str, at: usize) -> usize {
+    text[at..].find(|c: char| c.is_whitespace() || ",[]{}".contains(c)).map_or(text.len(), |n| at + n).max(next(text, at))
+}
+
+/// A bracket of an earlier line that is still open: the parser stumbles over what comes after it.
+fn bracket(file: &str, text: &str, at: usize) -> Option<Diagnostic> {
+    let (mut open, mut quote, mut before) = (Vec::new(), None, '\n');
+    let mut comment = false;
+    for (n, c) in text[..at].char_indices() {
+        match (quote, c) {
+            _ if comment => comment = c != '\n',
+            (Some(q), c) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+            (None, '#') if before.is_whitespace() => comment = true,
+            (None, '[' | '{') if !open.is_empty() || " \n[{,-".contains(before) => open.push(n),
+            (None, ']' | '}') => drop(open.pop()),
+            _ => {}
+        }
+        before = c;
+    }
+    let first = *open.first().filter(|n| text[**n..at].contains('\n'))?;
+    let message = format!("this is not YAML: the `{}` is not closed", &text[first..next(text, first)]);
+    Some(Diagnostic::error(codes::SYNTAX, message).at(file, first..next(text, first)).hint("is a bracket or a quote missing in this line?"))
 }
 
 /// A tab in the indentation of this line, one before it, or the next: the parser may stumble where a value begins

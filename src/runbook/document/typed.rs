@@ -45,9 +45,7 @@ impl Tree {
     pub fn json(&self) -> serde_json::Value {
         match &self.value {
             Value::List(items) => items.iter().map(Tree::json).collect(),
-            Value::Map(entries) => {
-                serde_json::Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.json())).collect())
-            }
+            Value::Map(entries) => serde_json::Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.json())).collect()),
             Value::Scalar { text, .. } => match self.typed() {
                 Some(Typed::Bool(b)) => b.into(),
                 Some(Typed::Integer(n)) => n.into(),
@@ -84,7 +82,8 @@ mod tests {
 
     #[test]
     fn only_what_is_written_in_one_way_is_a_number_or_a_truth_value() {
-        for (text, want) in [("true", Scalar::Bool(true)), ("7", Scalar::Integer(7)), ("-3", Scalar::Integer(-3)), ("0", Scalar::Integer(0))]
+        for (text, want) in
+            [("true", Scalar::Bool(true)), ("7", Scalar::Integer(7)), ("-3", Scalar::Integer(-3)), ("0", Scalar::Integer(0))]
         {
             assert_eq!(scalar(text, true).scalar(), Some(want.clone()));
             assert_eq!(scalar(text, true).scalar().map(|s| s.to_string()).as_deref(), Some(text), "nothing is lost");

@@ -171,7 +171,9 @@ fn connector_fits(reading: &Reading<'_>, raw: &RawConnector) {
     let digits: String = id.trim_start_matches("0x").chars().filter(|c| !matches!(c, ':' | '-')).collect();
     let hex = |n: usize| digits.len() == n && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let (fits, wanted) = match raw.kind {
-        ConnectorKind::Iqn => (["iqn.", "eui.", "naa."].iter().any(|p| id.to_lowercase().starts_with(p)), "`iqn.`, `eui.` or `naa.` and more"),
+        ConnectorKind::Iqn => {
+            (["iqn.", "eui.", "naa."].iter().any(|p| id.to_lowercase().starts_with(p)), "`iqn.`, `eui.` or `naa.` and more")
+        }
         ConnectorKind::Wwnn | ConnectorKind::Wwpn => (hex(16), "16 hex digits"),
         ConnectorKind::Mac => (hex(12), "12 hex digits"),
         ConnectorKind::Ip => (id.parse::<std::net::IpAddr>().is_ok(), "an IP address"),
@@ -190,8 +192,9 @@ struct Seen<'a, 'r> {
 }
 
 impl Seen<'_, '_> {
-    /// Tell it where `key` was there before.
-    fn once(&mut self, code: &'static str, key: String, node: &str, at: &Range<usize>, message: impl Fn(&str) -> String) {
+    /// Tell it where `key` was there before; is it new?
+    fn once(&mut self, code: &'static str, key: String, node: &str, at: &Range<usize>, message: impl Fn(&str) -> String) -> bool {
+        let new = !self.known.contains_key(&key);
         match self.known.get(&key) {
             Some((other, first)) => {
                 let line = self.lines.find(first.start).line;
@@ -201,6 +204,7 @@ impl Seen<'_, '_> {
                 self.known.insert(key, (node.to_owned(), at.clone()));
             }
         }
+        new
     }
 }
 
@@ -209,8 +213,8 @@ fn twice(reading: &Reading<'_>, raw: &RawInventory, records: &[Option<NodeRecord
     for (written, record) in raw.nodes.iter().zip(records) {
         let Some(name) = &written.name else { continue };
         let node = name.value.as_str();
-        seen.once(codes::SAME_NODE, format!("name {node}"), node, &name.at, |_| format!("two nodes are called `{node}`"));
-        let Some(record) = record else { continue };
+        let new = seen.once(codes::SAME_NODE, format!("name {node}"), node, &name.at, |_| format!("two nodes are called `{node}`"));
+        let Some(record) = record.as_ref().filter(|_| new) else { continue };
         if let Some(uuid) = &written.uuid {
             let message = |other: &str| format!("`{node}` and `{other}` have one uuid");
             seen.once(codes::SAME_NODE, format!("uuid {}", uuid.value), node, &uuid.at, message);
@@ -218,7 +222,8 @@ fn twice(reading: &Reading<'_>, raw: &RawInventory, records: &[Option<NodeRecord
         one_system(&mut seen, node, &record.node, written);
         for (connector, written) in record.connectors.iter().zip(&written.connectors) {
             let id: String = connector.connector_id.to_lowercase().trim_start_matches("0x").replace(['-', ':'], "");
-            let message = |other: &str| format!("the {} `{}` belongs to `{other}` already", connector.kind.as_str(), connector.connector_id);
+            let message =
+                |other: &str| format!("the {} `{}` belongs to `{other}` already", connector.kind.as_str(), connector.connector_id);
             seen.once(codes::SAME_CONNECTOR, format!("{} {id}", connector.kind.as_str()), node, &written.value.connector_id.at, message);
         }
         volumes(&mut seen, node, record, written);
@@ -242,7 +247,7 @@ fn one_system(seen: &mut Seen<'_, '_>, name: &str, node: &Node, written: &RawNod
         }
         None => match seen.known.get(&hint("any")).cloned() {
             Some((other, _)) => seen.reading.hinted(codes::SAME_NODE, message(&other), &at, "name the `system` of each"),
-            None => seen.once(codes::SAME_NODE, hint("whole"), name, &at, message),
+            None => drop(seen.once(codes::SAME_NODE, hint("whole"), name, &at, message)),
         },
     }
 }

@@ -91,11 +91,17 @@ pub fn inventory() -> Record<RawInventory> {
 fn defaults(f: &mut Fields<'_>) -> Option<RawNode> {
     let mut node = RawNode::default();
     common(f, &mut node);
-    node.bmc = f.optional("bmc", "access to all BMCs", record("bmc defaults", |f| {
-        let mut bmc = RawBmc::default();
-        access(f, &mut bmc);
-        Some(bmc)
-    })).unwrap_or_default();
+    node.bmc = f
+        .optional(
+            "bmc",
+            "access to all BMCs",
+            record("bmc defaults", |f| {
+                let mut bmc = RawBmc::default();
+                access(f, &mut bmc);
+                Some(bmc)
+            }),
+        )
+        .unwrap_or_default();
     Some(node)
 }
 
@@ -109,10 +115,12 @@ fn common(f: &mut Fields<'_>, node: &mut RawNode) {
     ]);
     node.resource_class = f.optional("resource_class", "the operator's word for interchangeable machines", text("text"));
     node.provision_state = f.optional("provision_state", "Ironic's provision state; default enroll", states);
-    node.failure_domain = f.optional("failure_domain", "where it stands and what it hangs on", record("failure domain", domain)).unwrap_or_default();
+    node.failure_domain =
+        f.optional("failure_domain", "where it stands and what it hangs on", record("failure domain", domain)).unwrap_or_default();
     node.labels = f.optional("labels", "free labels", map_of("a map of labels", TypedScalar)).unwrap_or_default();
     node.traits = f.optional("traits", "Ironic's traits", list_of("a list of traits", text("a trait")));
-    node.capabilities = f.optional("capabilities", "Ironic's capabilities", map_of("a map of capabilities", text("text"))).unwrap_or_default();
+    node.capabilities =
+        f.optional("capabilities", "Ironic's capabilities", map_of("a map of capabilities", text("text"))).unwrap_or_default();
     node.facts = f.optional("facts", "hardware as declared; what the BMC says must agree", facts()).unwrap_or_default();
     node.owner = f.optional("owner", "Ironic's owner", text("text"));
     node.lessee = f.optional("lessee", "Ironic's lessee", text("text"));
@@ -122,26 +130,50 @@ fn node(f: &mut Fields<'_>) -> Option<RawNode> {
     let mut node = RawNode { name: f.required("name", "unique name", text("a name")), ..RawNode::default() };
     node.uuid = f.optional("uuid", "Ironic's uuid; default: follows from the name", UuidText);
     common(f, &mut node);
-    let bmc = f.required("bmc", "how its BMC is reached", record("bmc", |f| {
-        let mut bmc = RawBmc { address: f.required("address", "such as https://10.0.0.7", text("an address")), ..RawBmc::default() };
-        bmc.system = f.optional("system", "path of the ComputerSystem; default: the only one", text("a path"));
-        access(f, &mut bmc);
-        Some(bmc)
-    }));
-    node.identity = f.optional("identity", "what tells this machine from others; checked at every look at its power", Placed(record("identity", |f| {
-        let system_uuid = f.optional("system_uuid", "UUID of the ComputerSystem", text("a uuid"));
-        let serial_number = f.optional("serial_number", "SerialNumber of the ComputerSystem", text("text"));
-        Some(RawIdentity { system_uuid, serial_number })
-    })));
+    let bmc = f.required(
+        "bmc",
+        "how its BMC is reached",
+        record("bmc", |f| {
+            let mut bmc = RawBmc { address: f.required("address", "such as https://10.0.0.7", text("an address")), ..RawBmc::default() };
+            bmc.system = f.optional("system", "path of the ComputerSystem; default: the only one", text("a path"));
+            access(f, &mut bmc);
+            Some(bmc)
+        }),
+    );
+    node.identity = f.optional(
+        "identity",
+        "what tells this machine from others; checked at every look at its power",
+        Placed(record("identity", |f| {
+            let system_uuid = f.optional("system_uuid", "UUID of the ComputerSystem", text("a uuid"));
+            let serial_number = f.optional("serial_number", "SerialNumber of the ComputerSystem", text("text"));
+            Some(RawIdentity { system_uuid, serial_number })
+        })),
+    );
     let reason = record("maintenance", |f| f.required("reason", "why", text("text")));
     node.maintenance = f.optional("maintenance", "it is in maintenance", reason);
-    node.instance = f.optional("instance", "what runs on it", record("instance", |f| {
-        let uuid = f.required("uuid", "Ironic's instance_uuid", UuidText);
-        let name = f.optional("name", "what people call it", text("a name"));
-        Some(RawInstance { uuid: uuid?.value, name: name.map(|n| n.value) })
-    }));
-    node.connectors = f.optional("volume_connectors", "how it presents itself to the storage", list_of("a list of volume connectors", Placed(record("volume connector", connector)))).unwrap_or_default();
-    node.targets = f.optional("volume_targets", "the volumes that it uses", list_of("a list of volume targets", Placed(record("volume target", target)))).unwrap_or_default();
+    node.instance = f.optional(
+        "instance",
+        "what runs on it",
+        record("instance", |f| {
+            let uuid = f.required("uuid", "Ironic's instance_uuid", UuidText);
+            let name = f.optional("name", "what people call it", text("a name"));
+            Some(RawInstance { uuid: uuid?.value, name: name.map(|n| n.value) })
+        }),
+    );
+    node.connectors = f
+        .optional(
+            "volume_connectors",
+            "how it presents itself to the storage",
+            list_of("a list of volume connectors", Placed(record("volume connector", connector))),
+        )
+        .unwrap_or_default();
+    node.targets = f
+        .optional(
+            "volume_targets",
+            "the volumes that it uses",
+            list_of("a list of volume targets", Placed(record("volume target", target))),
+        )
+        .unwrap_or_default();
     node.bmc = bmc?;
     Some(node)
 }
@@ -149,13 +181,18 @@ fn node(f: &mut Fields<'_>) -> Option<RawNode> {
 fn access(f: &mut Fields<'_>, bmc: &mut RawBmc) {
     bmc.username = f.optional("username", "text or a secret", sensitive());
     bmc.password = f.optional("password", "a secret", SecretOnly);
-    bmc.tls = f.optional("tls", "what makes its certificate good; default: the system's roots", record("tls", |f| {
-        f.exactly_one(&["ca", "fingerprint", "verify"]);
-        let ca = f.optional("ca", "PEM file of certificate authorities", text("a path")).map(RawTls::Ca);
-        let fingerprint = f.optional("fingerprint", "sha256: and the digest of the certificate", text("a fingerprint")).map(RawTls::Fingerprint);
-        let verify = f.optional("verify", "false: knowingly none", flag()).map(|v| RawTls::Verify(v.value));
-        ca.or(fingerprint).or(verify)
-    }));
+    bmc.tls = f.optional(
+        "tls",
+        "what makes its certificate good; default: the system's roots",
+        record("tls", |f| {
+            f.exactly_one(&["ca", "fingerprint", "verify"]);
+            let ca = f.optional("ca", "PEM file of certificate authorities", text("a path")).map(RawTls::Ca);
+            let fingerprint =
+                f.optional("fingerprint", "sha256: and the digest of the certificate", text("a fingerprint")).map(RawTls::Fingerprint);
+            let verify = f.optional("verify", "false: knowingly none", flag()).map(|v| RawTls::Verify(v.value));
+            ca.or(fingerprint).or(verify)
+        }),
+    );
 }
 
 fn domain(f: &mut Fields<'_>) -> Option<FailureDomain> {
@@ -176,14 +213,18 @@ pub fn facts() -> Record<Facts> {
         let manufacturer = f.optional("manufacturer", "Redfish Manufacturer", text("text"));
         let model = f.optional("model", "Redfish Model", text("text"));
         let sku = f.optional("sku", "Redfish SKU", text("text"));
-        let cpu = f.optional("cpu", "processors", record("cpu", |f| {
-            let model = f.optional("model", "ProcessorSummary.Model", text("text")).map(|t| t.value);
-            let count = f.optional("count", "sockets in use", at_least(1)).map(|n| n.small());
-            let cores = f.optional("cores", "of all sockets", at_least(1)).map(|n| n.small());
-            let threads = f.optional("threads", "of all sockets", at_least(1)).map(|n| n.small());
-            let architecture = f.optional("architecture", "such as x86_64", text("text")).map(|t| t.value);
-            Some(CpuFacts { model, count, cores, threads, architecture })
-        }));
+        let cpu = f.optional(
+            "cpu",
+            "processors",
+            record("cpu", |f| {
+                let model = f.optional("model", "ProcessorSummary.Model", text("text")).map(|t| t.value);
+                let count = f.optional("count", "sockets in use", at_least(1)).map(|n| n.small());
+                let cores = f.optional("cores", "of all sockets", at_least(1)).map(|n| n.small());
+                let threads = f.optional("threads", "of all sockets", at_least(1)).map(|n| n.small());
+                let architecture = f.optional("architecture", "such as x86_64", text("text")).map(|t| t.value);
+                Some(CpuFacts { model, count, cores, threads, architecture })
+            }),
+        );
         let memory = f.optional("memory_mib", "memory in MiB", number(1, i64::MAX));
         let boot_mode = f.optional("boot_mode", "firmware", words(&[("uefi", BootMode::Uefi), ("bios", BootMode::Bios)]));
         let secure_boot = f.optional("secure_boot", "is secure boot on?", flag());
@@ -213,7 +254,8 @@ pub fn facts() -> Record<Facts> {
 
 fn connector(f: &mut Fields<'_>) -> Option<RawConnector> {
     let uuid = f.optional("uuid", "default: follows from node, type and id", UuidText);
-    let kinds = [ConnectorKind::Iqn, ConnectorKind::Ip, ConnectorKind::Mac, ConnectorKind::Wwnn, ConnectorKind::Wwpn].map(|k| (k.as_str(), k));
+    let kinds =
+        [ConnectorKind::Iqn, ConnectorKind::Ip, ConnectorKind::Mac, ConnectorKind::Wwnn, ConnectorKind::Wwpn].map(|k| (k.as_str(), k));
     let kind = f.required("type", "iqn, wwnn, wwpn, ip or mac", words(&kinds));
     let connector_id = f.required("connector_id", "the initiator name, WWN or address", text("the id of a connector"));
     let burned_in = f.optional("burned_in", "it belongs to the hardware and never moves; default: WWNs and MACs are", flag());
@@ -222,7 +264,8 @@ fn connector(f: &mut Fields<'_>) -> Option<RawConnector> {
 
 fn target(f: &mut Fields<'_>) -> Option<RawTarget> {
     let uuid = f.optional("uuid", "default: follows from node, type, boot index and id", UuidText);
-    let types = [VolumeType::Iscsi, VolumeType::FibreChannel, VolumeType::Fcoe, VolumeType::Nfs, VolumeType::NvmeTcp].map(|t| (t.as_str(), t));
+    let types =
+        [VolumeType::Iscsi, VolumeType::FibreChannel, VolumeType::Fcoe, VolumeType::Nfs, VolumeType::NvmeTcp].map(|t| (t.as_str(), t));
     let volume_type = f.required("volume_type", "protocol", words(&types));
     let boot_index = f.required("boot_index", "0 is the volume to boot from", at_least(0));
     let volume_id = f.required("volume_id", "what the storage calls it", text("the id of a volume"));

@@ -25,11 +25,8 @@ enum Out {
 pub fn write_inventory(fleet: &Fleet, format: Format) -> String {
     let nodes = fleet.records().iter().map(node).collect();
     let head = |key: &str, value: &str| (key.to_owned(), Out::Text(value.to_owned()));
-    let whole = Out::Map(vec![
-        head("apiVersion", crate::runbook::API_VERSION),
-        head("kind", "Inventory"),
-        ("nodes".to_owned(), Out::List(nodes)),
-    ]);
+    let whole =
+        Out::Map(vec![head("apiVersion", crate::runbook::API_VERSION), head("kind", "Inventory"), ("nodes".to_owned(), Out::List(nodes))]);
     let mut text = String::new();
     match format {
         Format::Yaml => whole.block(0, &mut text),
@@ -128,18 +125,24 @@ fn bmc(bmc: &BmcEndpoint) -> Out {
     let mut e = Entries::default();
     e.text("address", Some(&bmc.address));
     e.text("system", bmc.system.as_deref());
-    e.put("username", bmc.username.as_ref().map(|u| match u {
-        Sensitive::Plain(text) => Out::Text(text.clone()),
-        Sensitive::Secret(place) => secret(place),
-    }));
+    e.put(
+        "username",
+        bmc.username.as_ref().map(|u| match u {
+            Sensitive::Plain(text) => Out::Text(text.clone()),
+            Sensitive::Secret(place) => secret(place),
+        }),
+    );
     e.put("password", bmc.password.as_ref().map(secret));
     let tls = |key: &str, value: Out| Some(Out::Map(vec![(key.to_owned(), value)]));
-    e.put("tls", match &bmc.tls {
-        TlsTrust::System => None,
-        TlsTrust::Ca(path) => tls("ca", Out::Text(path.clone())),
-        TlsTrust::Fingerprint(digits) => tls("fingerprint", Out::Text(format!("sha256:{digits}"))),
-        TlsTrust::Unverified => tls("verify", Out::Bare("false".to_owned())),
-    });
+    e.put(
+        "tls",
+        match &bmc.tls {
+            TlsTrust::System => None,
+            TlsTrust::Ca(path) => tls("ca", Out::Text(path.clone())),
+            TlsTrust::Fingerprint(digits) => tls("fingerprint", Out::Text(format!("sha256:{digits}"))),
+            TlsTrust::Unverified => tls("verify", Out::Bare("false".to_owned())),
+        },
+    );
     Out::Map(e.0)
 }
 
@@ -273,7 +276,8 @@ impl Out {
 fn written(text: &str, json: bool) -> String {
     let word = |b: u8| b.is_ascii_alphanumeric() || b"._/-".contains(&b);
     let tree = Tree { value: Value::Scalar { text: text.to_owned(), plain: true }, at: 0..0 };
-    let plain = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.bytes().all(word) && tree.typed() == Some(Typed::Text);
+    let plain =
+        text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && text.bytes().all(word) && tree.typed() == Some(Typed::Text);
     if plain && !json {
         return text.to_owned();
     }

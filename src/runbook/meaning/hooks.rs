@@ -62,7 +62,12 @@ fn sense(check: &Check<'_>, point: HookPoint, raw: &RawHook) {
             reading.hinted(codes::RETRY_NEVER, message, &retries.at, "a retry starts the hook again");
         }
         if let Some(until) = &raw.until {
-            reading.hinted(codes::RETRY_NEVER, "`until` and `rerun: never` exclude each other", &until.at, "`until` starts the hook again and again");
+            reading.hinted(
+                codes::RETRY_NEVER,
+                "`until` and `rerun: never` exclude each other",
+                &until.at,
+                "`until` starts the hook again and again",
+            );
         }
     }
     if let (Some(until), Some(retries)) = (&raw.until, raw.retries.as_ref().filter(|r| r.value > 0)) {
@@ -72,7 +77,12 @@ fn sense(check: &Check<'_>, point: HookPoint, raw: &RawHook) {
     if point == HookPoint::PostBoot {
         if let Some(failure) = raw.on_failure.as_ref().filter(|o| o.value == OnFailure::RollBack) {
             let message = "a post-boot hook cannot roll back: the destination has been started";
-            reading.hinted(codes::ROLL_BACK_TOO_LATE, message, &failure.at, "use `stop` or `continue`; `coldswap failback` is the way home");
+            reading.hinted(
+                codes::ROLL_BACK_TOO_LATE,
+                message,
+                &failure.at,
+                "use `stop` or `continue`; `coldswap failback` is the way home",
+            );
         }
         if raw.undo.is_some() {
             let message = format!("the `undo` of `{}` never runs: nothing goes back after the destination was started", raw.name.value);

@@ -16,11 +16,7 @@ pub(super) fn matching(check: &Check<'_>, raw: &RawMatch) -> Option<Matching> {
         Some(Prefer { name: p.name.value.clone(), when, weight: p.weight.as_ref().map_or(1, At::small) })
     });
     let prefer: Vec<Option<Prefer>> = prefer.collect();
-    Some(Matching {
-        identical,
-        require: require.into_iter().collect::<Option<_>>()?,
-        prefer: prefer.into_iter().collect::<Option<_>>()?,
-    })
+    Some(Matching { identical, require: require.into_iter().collect::<Option<_>>()?, prefer: prefer.into_iter().collect::<Option<_>>()? })
 }
 
 fn identical(check: &Check<'_>, raw: &RawMatch) -> Vec<String> {
@@ -103,7 +99,12 @@ fn one_test<'r>(check: &Check<'_>, raw: &'r At<RawRequire>, fact: &At<String>) -
     match raw.value.tests.as_slice() {
         [(test, against)] => Some((*test, against)),
         [] => {
-            check.reading.hinted(codes::ONE_OF, format!("`{}` is compared with nothing", fact.value), &fact.at, format!("add one of {}", words()));
+            check.reading.hinted(
+                codes::ONE_OF,
+                format!("`{}` is compared with nothing", fact.value),
+                &fact.at,
+                format!("add one of {}", words()),
+            );
             None
         }
         [_, (_, second), ..] => {

@@ -46,7 +46,9 @@ impl<'a> Check<'a> {
 
     fn told(&self, code: &'static str, written: &At<String>, error: super::ExpressionError) {
         let at = caret(self.reading, written, error.at);
-        self.reading.tell(Diagnostic::error(code, error.message).maybe_hint(error.hint), &at);
+        let assigns = error.at.is_some_and(|at| written.value[at..].starts_with('=') && !written.value[at..].starts_with("=="));
+        let hint = error.hint.or_else(|| assigns.then(|| "`==` compares".to_owned()));
+        self.reading.tell(Diagnostic::error(code, error.message).maybe_hint(hint), &at);
     }
 }
 
@@ -118,9 +120,9 @@ fn pools(check: &Check<'_>, raw: &RawRunbook) -> Vec<Pool> {
     unique(check, "pools", raw.pools.iter().map(|p| &p.name));
     let pinned = raw.sources.as_ref().is_some_and(|s| !s.destinations.is_empty());
     match (&raw.places.pools, &raw.sources) {
-        (None, Some(sources)) if !pinned => {
+        (None, Some(sources)) if !pinned && !check.reading.told(codes::UNKNOWN_KEY) => {
             let message = "there are neither `pools` nor `destinations`: there is nowhere to go";
-            check.reading.error(codes::NO_DESTINATIONS, message, &sources.at);
+            check.reading.hinted(codes::NO_DESTINATIONS, message, &sources.at, "add a pool under `pools`");
         }
         (Some(at), _) if raw.pools.is_empty() && !pinned && !check.reading.has_errors() => {
             check.reading.error(codes::NO_DESTINATIONS, "`pools` is empty and no `destinations` are pinned", at);
@@ -162,7 +164,9 @@ fn power(check: &Check<'_>, raw: &RawRunbook, mode: Mode) -> PowerPolicy {
         && hard.value == HardOff::AtOnce
     {
         let message = format!("`soft_off: {}` has no effect: `hard_off: at_once` does not wait for it", soft.value);
-        check.reading.tell(Diagnostic::warning(codes::CONTRADICTION, message).hint("write `hard_off: after_soft`, or `soft_off: 0s`"), &soft.at);
+        check
+            .reading
+            .tell(Diagnostic::warning(codes::CONTRADICTION, message).hint("write `hard_off: after_soft`, or `soft_off: 0s`"), &soft.at);
     }
     policy
 }

@@ -8,7 +8,8 @@ use crate::runbook::{Names, Place, Sources};
 use std::collections::BTreeMap;
 
 pub(super) fn sources(check: &Check<'_>, raw: &RawSources) -> Option<Sources> {
-    if !raw.named {
+    // A misspelt key is what is missing.
+    if !raw.named && !check.reading.told(codes::UNKNOWN_KEY) {
         check.reading.hinted(codes::NO_SOURCES, "`sources` names no node", &raw.at, "add `nodes` or `select`");
     }
     unique(check, "sources", &raw.nodes);

@@ -19,7 +19,11 @@ pub(super) fn windows(check: &Check<'_>, windows: &[At<RawWindow>]) {
             let hint = "minute, hour, day of the month, month, day of the week";
             check.reading.hinted(codes::TIME_RANGE, "a recurrence has five fields", &cron.at, hint);
         }
-        let (with, missing) = if raw.cron.is_some() { ("cron", raw.lasts.is_none().then_some("for")) } else { ("opens", raw.closes.is_none().then_some("closes")) };
+        let (with, missing) = if raw.cron.is_some() {
+            ("cron", raw.lasts.is_none().then_some("for"))
+        } else {
+            ("opens", raw.closes.is_none().then_some("closes"))
+        };
         if let (Some(missing), true) = (missing, raw.cron.is_some() || raw.opens.is_some()) {
             check.reading.error(codes::MISSING_KEY, format!("a window with `{with}` needs `{missing}`"), &window.at);
         }
@@ -29,7 +33,12 @@ pub(super) fn windows(check: &Check<'_>, windows: &[At<RawWindow>]) {
 fn time(check: &Check<'_>, written: &At<String>) -> Option<DateTime> {
     let read = written.value.parse().ok();
     if read.is_none() {
-        check.reading.hinted(codes::TIME_RANGE, format!("`{}` is not a time", written.value), &written.at, "write it like 2026-12-01T22:00");
+        check.reading.hinted(
+            codes::TIME_RANGE,
+            format!("`{}` is not a time", written.value),
+            &written.at,
+            "write it like 2026-12-01T22:00",
+        );
     }
     read
 }

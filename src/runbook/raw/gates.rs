@@ -43,12 +43,16 @@ pub fn limits() -> Record<RawLimits> {
         let threshold = quantity("a whole number or a share such as `10%`");
         let at_once = f.optional("at_once", "switchovers in flight; default 10", at_least(1));
         let canary = f.optional("canary", "after the first ones: pause for decide", at_least(1));
-        let per_domain = f.optional("per_domain", "in flight in one failure domain", Placed(record("per domain", |f| {
-            for level in FailureDomain::LEVELS {
-                f.optional(level, "in flight, source or destination", at_least(1));
-            }
-            Some(())
-        })));
+        let per_domain = f.optional(
+            "per_domain",
+            "in flight in one failure domain",
+            Placed(record("per domain", |f| {
+                for level in FailureDomain::LEVELS {
+                    f.optional(level, "in flight, source or destination", at_least(1));
+                }
+                Some(())
+            })),
+        );
         let start_rate = f.optional("start_rate", "how fast switchovers start", quantity("a rate such as `1/s`"));
         let stop = f.optional("stop_after_failures", "cumulative over the run; then nothing new starts", threshold);
         let refuse = f.optional("refuse_above", "share of all volume-booted nodes; more is refused", threshold);

@@ -114,7 +114,9 @@ pub(super) fn http() -> Record<RawHttp> {
         let headers = f.optional("headers", "further header fields", map_of("a map of header fields", sensitive()));
         let json = f.optional("json", "body; its texts are templates", Any);
         let status = number(100, 599);
-        let expect = Forms::new("a status code or a list of them").scalar(status, |s| vec![s]).list(list_of("status codes", status).not_empty(), |s| s);
+        let expect = Forms::new("a status code or a list of them")
+            .scalar(status, |s| vec![s])
+            .list(list_of("status codes", status).not_empty(), |s| s);
         let expect = f.optional("expect", "status codes that mean success; default 200, 201, 202, 204", expect);
         let expect = expect.unwrap_or_default().iter().filter_map(|s| u16::try_from(s.value).ok()).collect();
         Some(RawHttp { method, url: url?, headers: headers.unwrap_or_default(), json, expect })

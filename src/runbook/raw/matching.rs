@@ -62,7 +62,8 @@ pub fn shape() -> Record<RawMatch> {
         let identical = f.optional("identical", "facts that must be known and equal on both sides", Placed(record("identical", identical)));
         let rules = list_of("a list of rules", Placed(record("rule", require)));
         let require = f.optional("require", "further rules that a spare must meet", rules);
-        let prefer = f.optional("prefer", "decides which spare, never whether", list_of("a list of preferences", record("preference", prefer)));
+        let prefer =
+            f.optional("prefer", "decides which spare, never whether", list_of("a list of preferences", record("preference", prefer)));
         Some(RawMatch { identical, require: require.unwrap_or_default(), prefer: prefer.unwrap_or_default() })
     })
 }

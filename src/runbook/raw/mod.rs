@@ -11,7 +11,7 @@ mod secret;
 
 pub use gates::{RawApproval, RawLimits, RawNotify, RawWindow};
 pub use hooks::{RawAction, RawHook, RawHttp, RawPrompt};
-pub use matching::{Base, TESTS, RawAgainst, RawIdentical, RawMatch, RawPrefer, RawRequire};
+pub use matching::{Base, RawAgainst, RawIdentical, RawMatch, RawPrefer, RawRequire, TESTS};
 pub use policy::{RawAgent, RawBoot, RawFence, RawPower, RawVia};
 pub use secret::{RawSensitive, secret, sensitive};
 
@@ -113,7 +113,8 @@ fn fields(f: &mut Fields<'_>) -> Option<RawRunbook> {
     let windows = f.optional("windows", "when switchovers may run", list_of("a list of windows", Placed(gates::window())).not_empty());
     let approval = f.optional("approval", "somebody must agree first", Placed(gates::approval()));
     let notify = f.optional("notify", "who is told", list_of("a list of notifications", Placed(gates::notify())).not_empty());
-    let report = f.optional("report", "where the report goes", record("report", |f| f.required("path", "path; may use run.id", text("a path"))));
+    let report =
+        f.optional("report", "where the report goes", record("report", |f| f.required("path", "path; may use run.id", text("a path"))));
     let lab = f.optional("lab", "allowed: all hooks may run for real in a lab", lab());
     let metadata = metadata?;
     Some(RawRunbook {
@@ -160,7 +161,8 @@ fn sources(f: &mut Fields<'_>) -> Option<RawSources> {
     let destinations = f.optional("destinations", "pinned pairs: source to destination", pairs);
     let priority = f.optional("priority", "an expression over node that gives an integer; the lowest goes first", expression());
     let policies = words(&[("refuse", LeftOutPolicy::Refuse), ("allow", LeftOutPolicy::Allow)]);
-    let left_out = f.optional("left_out", "may the plan run when a node has no spare? default: refuse for nodes, allow for select", policies);
+    let left_out =
+        f.optional("left_out", "may the plan run when a node has no spare? default: refuse for nodes, allow for select", policies);
     let (nodes, destinations) = (nodes.unwrap_or_default(), destinations.unwrap_or_default());
     Some(RawSources { at: f.at(), nodes, select, destinations, priority, left_out, named })
 }
@@ -169,11 +171,8 @@ fn pool(f: &mut Fields<'_>) -> Option<RawPool> {
     let name = f.required("name", "name of the pool", text("a name"));
     let select = f.required("select", "an expression over spare and source", expression());
     let keep = f.optional("keep", "spares that must stay behind; default 0", at_least(0));
-    let states = words(&[
-        ("manageable", ProvisionState::Manageable),
-        ("available", ProvisionState::Available),
-        ("enroll", ProvisionState::Enroll),
-    ]);
+    let states =
+        words(&[("manageable", ProvisionState::Manageable), ("available", ProvisionState::Available), ("enroll", ProvisionState::Enroll)]);
     let states = Placed(list_of("a list of provision states", states).not_empty());
     let provision_states = f.optional("provision_states", "best first; default: manageable, available, enroll", states);
     Some(RawPool { name: name?, select: select?, keep, provision_states })

@@ -54,36 +54,55 @@ pub fn power() -> Record<RawPower> {
 }
 
 pub fn fence() -> ListOf<Placed<Record<RawFence>>> {
-    list_of("a list of fence levels", Placed(record("fence level", |f| {
-        f.exactly_one(&["bmc", "agent", "attestation", "all"]);
-        let one = single(f);
-        let all = list_of("a list of fence levels", Placed(record("fence member", |f| {
-            f.exactly_one(&["bmc", "agent", "attestation"]);
-            single(f)
-        })));
-        let all = f.optional("all", "every one of them, together", all.not_empty());
-        one.or(all.map(RawFence::All))
-    })))
+    list_of(
+        "a list of fence levels",
+        Placed(record("fence level", |f| {
+            f.exactly_one(&["bmc", "agent", "attestation", "all"]);
+            let one = single(f);
+            let all = list_of(
+                "a list of fence levels",
+                Placed(record("fence member", |f| {
+                    f.exactly_one(&["bmc", "agent", "attestation"]);
+                    single(f)
+                })),
+            );
+            let all = f.optional("all", "every one of them, together", all.not_empty());
+            one.or(all.map(RawFence::All))
+        })),
+    )
     .not_empty()
 }
 
 fn single(f: &mut Fields<'_>) -> Option<RawFence> {
-    let bmc = f.optional("bmc", "the BMC reads Off several times", record("bmc fence", |f| {
-        let reads = f.optional("reads", "how often Off must be read; default 3", number(2, 100));
-        let apart = f.optional("apart", "time between two reads; default 10s", span());
-        Some(RawFence::Bmc { reads, apart })
-    }));
-    let agent = f.optional("agent", "a fence agent", record("fence agent", |f| {
-        let name = f.required("name", "the program, such as fence_apc_snmp", text("the name of a fence agent"));
-        // A plug is `7` as often as it is a template: everything is text here.
-        let option = Forms::new("text or `{secret: ...}`").scalar(text("text"), RawSensitive::Plain).map(secret(), RawSensitive::Secret);
-        let options = f.optional("options", "what it is told; texts are templates", map_of("a map of options", option));
-        Some(RawFence::Agent(RawAgent { name: name?, options: options.unwrap_or_default() }))
-    }));
-    let attestation = f.optional("attestation", "a person vouches", record("attestation", |f| {
-        let expires = f.optional("expires", "how long the word of a person counts", span());
-        Some(RawFence::Attestation { expires })
-    }));
+    let bmc = f.optional(
+        "bmc",
+        "the BMC reads Off several times",
+        record("bmc fence", |f| {
+            let reads = f.optional("reads", "how often Off must be read; default 3", number(2, 100));
+            let apart = f.optional("apart", "time between two reads; default 10s", span());
+            Some(RawFence::Bmc { reads, apart })
+        }),
+    );
+    let agent = f.optional(
+        "agent",
+        "a fence agent",
+        record("fence agent", |f| {
+            let name = f.required("name", "the program, such as fence_apc_snmp", text("the name of a fence agent"));
+            // A plug is `7` as often as it is a template: everything is text here.
+            let option =
+                Forms::new("text or `{secret: ...}`").scalar(text("text"), RawSensitive::Plain).map(secret(), RawSensitive::Secret);
+            let options = f.optional("options", "what it is told; texts are templates", map_of("a map of options", option));
+            Some(RawFence::Agent(RawAgent { name: name?, options: options.unwrap_or_default() }))
+        }),
+    );
+    let attestation = f.optional(
+        "attestation",
+        "a person vouches",
+        record("attestation", |f| {
+            let expires = f.optional("expires", "how long the word of a person counts", span());
+            Some(RawFence::Attestation { expires })
+        }),
+    );
     bmc.or(agent).or(attestation)
 }
 

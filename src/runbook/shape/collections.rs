@@ -33,13 +33,17 @@ impl<S: Shape> Shape for ListOf<S> {
             return None;
         };
         if items.len() < self.least {
-            reading.error(codes::WRONG_TYPE, format!("an empty list{}; {} is wanted", path.inside(), self.wanted), &tree.at);
+            reading.error(codes::WRONG_TYPE, format!("an empty list stands{}; {} is wanted", path.inside(), self.wanted), &tree.at);
         }
         Some(items.iter().enumerate().filter_map(|(n, item)| self.item.read(reading, item, &path.index(n))).collect())
     }
     fn schema(&self, definitions: &mut Definitions) -> Json {
         let items = self.item.schema(definitions);
-        if self.least > 0 { json!({"type": "array", "minItems": self.least, "items": items}) } else { json!({"type": "array", "items": items}) }
+        if self.least > 0 {
+            json!({"type": "array", "minItems": self.least, "items": items})
+        } else {
+            json!({"type": "array", "items": items})
+        }
     }
 }
 

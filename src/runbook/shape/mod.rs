@@ -82,8 +82,13 @@ impl<'a> Reading<'a> {
     }
 
     pub fn wrong_type(&self, tree: &Tree, path: &Path<'_>, wanted: &str) {
-        let message = format!("{}{}; {wanted} is wanted", tree.describe(), path.inside());
+        let message = format!("{}; {wanted} is wanted", tree.describe(&path.inside()));
         self.error(codes::WRONG_TYPE, message, &tree.at);
+    }
+
+    /// Was something of that code told?
+    pub fn told(&self, code: &str) -> bool {
+        self.found.borrow().iter().any(|d| d.code == code)
     }
 
     /// Is there an error among what was told so far?

@@ -39,7 +39,7 @@ impl Fields<'_> {
         let (there, value) = self.ask(key, about, shape);
         if let (false, Mode::Read { reading, at, path, .. }) = (there, &self.mode) {
             let message = format!("the key `{key}` is missing{}", path.inside());
-            reading.tell(Diagnostic::error(codes::MISSING_KEY, message).hint(format!("`{key}`: {about}")), &opening(reading, at));
+            reading.tell(Diagnostic::error(codes::MISSING_KEY, message).hint(format!("add `{key}` ({about})")), &opening(reading, at));
         }
         value
     }
@@ -139,12 +139,29 @@ fn described(schema: Json, about: &str) -> Json {
     }
 }
 
+impl<T> Record<T> {
+    /// Every key that it knows.
+    fn keys(&self) -> Vec<&'static str> {
+        let mut definitions = Definitions::new();
+        let definitions = &mut definitions;
+        let mode = Mode::Describe { definitions, properties: JsonMap::new(), required: Vec::new(), one_of: Vec::new() };
+        let mut fields = Fields { asked: Vec::new(), mode };
+        (self.fields)(&mut fields);
+        fields.asked
+    }
+}
+
 impl<T> Shape for Record<T> {
     type Out = T;
 
     fn read(&self, reading: &Reading<'_>, tree: &Tree, path: &Path<'_>) -> Option<T> {
         let Value::Map(entries) = &tree.value else {
-            reading.wrong_type(tree, path, &format!("a map: {}", self.name));
+            let mut keys = self.keys();
+            let more = if keys.len() > 6 { ", ..." } else { "" };
+            keys.truncate(6);
+            let list = keys.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("{}; a map is wanted", tree.describe(&path.inside()));
+            reading.hinted(codes::WRONG_TYPE, message, &tree.at, format!("with {list}{more}"));
             return None;
         };
         let mode = Mode::Read { reading, entries, at: tree.at.clone(), path };

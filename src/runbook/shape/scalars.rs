@@ -24,7 +24,7 @@ impl Shape for Text {
         match &tree.value {
             Value::Scalar { text, .. } if !tree.is_nothing() && !text.is_empty() => Some(At::new(text.clone(), tree.at.clone())),
             Value::Scalar { text, plain: false } if text.is_empty() => {
-                reading.error(codes::WRONG_TYPE, format!("an empty text{}; {} is wanted", path.inside(), self.wanted), &tree.at);
+                reading.error(codes::WRONG_TYPE, format!("an empty text stands{}; {} is wanted", path.inside(), self.wanted), &tree.at);
                 None
             }
             _ => {
@@ -57,7 +57,7 @@ impl Shape for Flag {
             Some("no" | "off" | "n" | "false") => Some("write `false`"),
             _ => None,
         };
-        let message = format!("{}{}; `true` or `false` is wanted", tree.describe(), path.inside());
+        let message = format!("{}; `true` or `false` is wanted", tree.describe(&path.inside()));
         reading.tell(Diagnostic::error(codes::WRONG_TYPE, message).maybe_hint(guess.map(str::to_owned)), &tree.at);
         None
     }
@@ -87,11 +87,9 @@ impl Shape for Number {
     fn read(&self, reading: &Reading<'_>, tree: &Tree, path: &Path<'_>) -> Option<At<i64>> {
         let Some(Typed::Integer(value)) = tree.typed() else {
             let quoted = matches!(&tree.value, Value::Scalar { text, plain: false } if text.parse::<i64>().is_ok());
-            let message = format!("{}{}; a whole number is wanted", tree.describe(), path.inside());
-            reading.tell(
-                Diagnostic::error(codes::WRONG_TYPE, message).maybe_hint(quoted.then(|| "remove the quotes".to_owned())),
-                &tree.at,
-            );
+            let message = format!("{}; a whole number is wanted", tree.describe(&path.inside()));
+            reading
+                .tell(Diagnostic::error(codes::WRONG_TYPE, message).maybe_hint(quoted.then(|| "remove the quotes".to_owned())), &tree.at);
             return None;
         };
         if value < self.from || value > self.to {
@@ -136,12 +134,18 @@ impl<T: FromStr<Err = String> + schemars::JsonSchema> Shape for Quantity<T> {
             Ok(value) => Some(At::new(value, tree.at.clone())),
             Err(why) => {
                 let spaced = written.contains(' ') && written.replace(' ', "").parse::<T>().is_ok();
+                let inside = path.inside();
+                let quoted = format!("`{written}`");
                 let message = match tree.typed() {
-                    Some(Typed::Text) => why.split(';').next().unwrap_or_default().to_owned(),
-                    _ => tree.describe(),
+                    Some(Typed::Text) => {
+                        let why = why.split(';').next().unwrap_or_default();
+                        let why = why.strip_prefix(&quoted).unwrap_or(" cannot be read");
+                        format!("`{}`{inside}{why}", shorten(written))
+                    }
+                    _ => tree.describe(&inside),
                 };
                 let hint = spaced.then(|| format!("write `{}`", shorten(&written.replace(' ', ""))));
-                let message = format!("{message}{}; {} is wanted", path.inside(), self.wanted);
+                let message = if why.contains("neither") { message } else { format!("{message}; {} is wanted", self.wanted) };
                 reading.tell(Diagnostic::error(codes::BAD_QUANTITY, message).maybe_hint(hint), &tree.at);
                 None
             }
@@ -179,8 +183,12 @@ impl<T: Clone> Shape for Words<T> {
         if let Some((_, value)) = self.words.iter().find(|(w, _)| w == written) {
             return Some(At::new(value.clone(), tree.at.clone()));
         }
-        let message = format!("`{}`{} is not one of {}", shorten(written), path.inside(), list());
+        const FEW: usize = 8;
+        let few = self.words.len() <= FEW;
+        let known = if few { list() } else { format!("the {} words that are known here", self.words.len()) };
+        let message = format!("`{}`{} is not one of {known}", shorten(written), path.inside());
         let hint = did_you_mean(written, self.words.iter().map(|(w, _)| w.as_str())).map(|w| format!("did you mean `{w}`?"));
+        let hint = hint.or_else(|| (!few).then(list));
         reading.tell(Diagnostic::error(codes::UNKNOWN_WORD, message).maybe_hint(hint), &tree.at);
         None
     }
