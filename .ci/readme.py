@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What README promises in its first block of commands must hold on a clean clone, twice in a row: every command ends with
-0, and the report that the first one writes is complete."""
+"""What README promises under `Try it` must hold on a clean clone, twice in a row: every command ends with 0, and the report
+that the first one writes is complete."""
 import json
 import os
 import pathlib
@@ -13,13 +13,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def commands(text):
-    """The commands of the first fenced block of shell."""
-    block = re.search(r"^```(?:sh|bash|console|shell)\n(.*?)^```", text, re.S | re.M)
-    if not block:
-        sys.exit("README has no block of commands")
-    joined = block.group(1).replace("\\\n", " ")
-    lines = [line.strip().removeprefix("$ ") for line in joined.splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    """The commands of the section `Try it`: its indented or fenced lines. The test suite has a phase of its own."""
+    section = re.search(r"^## Try it\n(.*?)(?=^## |\Z)", text, re.S | re.M)
+    if not section:
+        sys.exit("README has no section `Try it`")
+    text = section.group(1).replace("\\\n", " ")
+    fenced = "".join(re.findall(r"^```\w*\n(.*?)^```", text, re.S | re.M)).splitlines()
+    lines = [line.strip().removeprefix("$ ") for line in fenced + re.findall(r"^    .*$", text, re.M)]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if "cargo test --locked" not in found:
+        sys.exit("README does not tell how to run the tests")
+    return [line for line in found if line != "cargo test --locked"]
 
 
 def problems(report):
@@ -48,7 +52,8 @@ def self_test():
     assert not problems(good)
     assert problems(good | {"run": {"status": "open"}}) and problems({}) and problems(good | {"totals": {"planned": 2}})
     assert problems(good | {"switchovers": [good["switchovers"][0] | {"outcome": "rolled_back"}]})
-    assert commands("x\n```sh\n# why\ncargo build \\\n  --release\n$ ls\n```\n```sh\nno\n```\n") == ["cargo build    --release", "ls"]
+    text = "x\n## Try it\n\nSo:\n\n    cargo build --release\n\n```sh\n# why\n$ ls\n```\n    cargo test --locked\n## More\n\n    no\n"
+    assert commands(text) == ["ls", "cargo build --release"], commands(text)
 
 
 def main():
