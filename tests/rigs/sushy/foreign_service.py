@@ -55,11 +55,15 @@ class Emulator:
                     raise Failed(f"the emulator did not start: {error}: {(path / 'emulator.log').read_text()[-1500:]}") from error
                 time.sleep(0.2)
 
-    def system(self, name):
-        request = urllib.request.Request(f"{self.url}/redfish/v1/Systems/{UUID[name]}")
+    def system(self, name, change=None):
+        """A machine as the emulator shows it; with `change`, after it was PATCHed."""
+        data = None if change is None else json.dumps(change).encode()
+        request = urllib.request.Request(f"{self.url}/redfish/v1/Systems/{UUID[name]}", data, {"Content-Type": "application/json"},
+                                         method="PATCH" if data else "GET")
         request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read())
+            raw = answer.read()
+        return json.loads(raw) if raw and data is None else None
 
     def stop(self):
         self.process.terminate()
@@ -86,6 +90,9 @@ def switch_over(path, emulator):
     write(path / "inventory.yaml", {"apiVersion": "coldswap/v1", "kind": "Inventory", "nodes": [node(emulator, n) for n in NAMES]})
     write(path / "runbook.yaml", runbook("foreign", boot={"via": "redfish-override", "timeout": "60s", "ready": ["post_boot_hooks"]},
                                          power={"soft_off": "30s"}, match={"identical": {"base": "none", "add": ["manufacturer"]}}))
+    # The spare is told to boot as its source did.
+    for name in NAMES[:PAIRS]:
+        emulator.system(name, {"Boot": {"BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Continuous"}})
     site.run("inventory", "import", "inventory.yaml")
     plan = site.json("plan", "runbook.yaml")
     check(len(plan["switchovers"]) == PAIRS, f"planned {len(plan['switchovers'])} of {PAIRS}: {plan['left_out']}")
