@@ -43,7 +43,10 @@ impl Engine {
         if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
         }
-        self.flights[index].keep_reads(now, &queries, seen);
+        let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
+        if acts || verdict == Verdict::Satisfied {
+            self.flights[index].keep_reads(now, &queries, seen);
+        }
         match verdict {
             Verdict::Satisfied => self.satisfied(now, index, &patience),
             Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),

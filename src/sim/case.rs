@@ -86,7 +86,7 @@ pub fn faults_of(rng: &mut Rng) -> Faults {
         blind: rng.below(10),
         ignored: rng.below(8),
         soft_ignored: rng.below(60),
-        slow_power_ms: rng.below(900),
+        slow_power_ms: rng.below(550),
         hook_fails: rng.below(15),
         button: if rng.percent(30) { rng.below(12) } else { 0 },
     }

@@ -37,6 +37,23 @@ enum Happening {
 
 type Volume = (String, u32);
 
+/// Which targets share a volume with which others.
+fn same_volume(fleet: &Fleet) -> BTreeMap<TargetId, Vec<TargetId>> {
+    let mut by_identity: BTreeMap<VolumeIdentity, Vec<TargetId>> = BTreeMap::new();
+    for target in fleet.targets.values() {
+        for identity in target.identities() {
+            by_identity.entry(identity).or_default().push(target.id);
+        }
+    }
+    let mut same: BTreeMap<TargetId, Vec<TargetId>> = fleet.targets.keys().map(|id| (*id, Vec::new())).collect();
+    for group in by_identity.values().filter(|g| g.len() > 1) {
+        for id in group {
+            same.entry(*id).or_default().extend(group.iter().filter(|o| *o != id));
+        }
+    }
+    same
+}
+
 pub struct World {
     pub fleet: Fleet,
     pub now: Time,
@@ -65,7 +82,7 @@ impl World {
             seq: 0,
             open: BTreeMap::new(),
             sources: fleet.targets.values().map(|t| t.node).collect(),
-            same_volume: fleet.targets.values().map(|t| (t.id, fleet.second_attachments(t).iter().map(|o| o.id).collect())).collect(),
+            same_volume: same_volume(&fleet),
             hooks: BTreeMap::new(),
             violations: Vec::new(),
             buttons_pressed: 0,

@@ -217,7 +217,7 @@ async fn what_a_bmc_says_is_learnt_unless_another_machine_answers() {
         inventory.learn(id("web"), &report(Some("S1"), "C1"), Time(5)).await.expect("first");
         inventory.learn(id("web"), &report(Some("S1"), "C1"), Time(6)).await.expect("the same again");
         let node = inventory.node(id("web")).await.expect("web");
-        assert_eq!((node.generation, node.facts_at), (Generation(1), Some(Time(6))), "facts that are the same count nothing");
+        assert_eq!((node.generation, node.facts_at), (Generation(0), Some(Time(6))), "a plan names the facts that it rests on");
         assert_eq!(node.identity.serial_number.as_deref(), Some("S1"));
         let fault = inventory.learn(id("web"), &report(Some("S2"), "C2"), Time(7)).await.expect_err("another machine");
         assert!(fault.kind == FaultKind::Refused && fault.detail.contains("`S1`") && fault.detail.contains("`S2`"), "{fault}");

@@ -51,7 +51,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
         },
         pools: Vec::new(),
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
-        power: PowerPolicy { soft_off: Span::millis(700), hard_off: HardOff::AfterSoft },
+        power: PowerPolicy { soft_off: Span::millis(300), hard_off: HardOff::AfterSoft },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         boot: BootPolicy {
             via: BootVia::RedfishIscsi,

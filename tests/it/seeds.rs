@@ -24,8 +24,8 @@ fn drawn(seed: u64) -> (Faults, Vec<CrashAt>) {
 fn many_seeds() {
     let from: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
     let count: u64 = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(20_000);
-    let (fleet, pairs) = fleet(8, 2);
-    let plan = Arc::new(plan_for(&fleet, &pairs, 8, Span::secs(1)));
+    let (fleet, pairs) = fleet(8, 1);
+    let plan = Arc::new(plan_for(&fleet, &pairs, 8, Span::millis(600)));
     let next = AtomicU64::new(from);
     let tallies: Vec<Tally> = std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -68,7 +68,7 @@ fn story(run: &Run, wrong: &str) -> String {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     let (fleet, pairs) = fleet(4, 2);
-    let plan = Arc::new(plan_for(&fleet, &pairs, 3, Span::secs(1)));
+    let plan = Arc::new(plan_for(&fleet, &pairs, 3, Span::millis(600)));
     for seed in 0..40 {
         let (faults, crashes) = drawn(seed);
         let (a, b) =

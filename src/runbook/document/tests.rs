@@ -61,7 +61,7 @@ fn everything_that_two_readers_could_see_differently_is_refused_at_its_place() {
     assert_eq!(told("a: &a {b: 1}\nc: {<<: *a}\n"), one(codes::MERGE_KEY, "<<"));
     assert_eq!(told("[1, 2]: x\n~: y\n"), [(codes::BAD_KEY, "[1, 2]".to_owned()), (codes::BAD_KEY, "~".to_owned())]);
     assert_eq!(told("a: &a [*a]\n"), one(codes::ALIAS, "*a"));
-    assert_eq!(told("a: *b\n"), one(codes::ALIAS, "*"));
+    assert_eq!(told("a: *b\n"), one(codes::ALIAS, "*b"));
     assert_eq!(told("a: 1\n\tb: 2\n"), one(codes::TAB, "\t"));
     assert_eq!(told("a: [1, 2\n"), one(codes::SYNTAX, "["));
     assert_eq!(told("a: \u{0}\n"), one(codes::ENCODING, "\u{0}"));
