@@ -221,7 +221,7 @@ prop_compose! {
         node.bmc.username = secret.clone().map(Sensitive::Secret).or(texts[5].clone().map(Sensitive::Plain));
         node.bmc.password = secret;
         node.maintenance = maintained.map(|reason| Maintenance { reason });
-        let connectors = vec![VolumeConnector { id: ConnectorId::derived(&name), node: node.id, kind: ConnectorKind::Iqn, connector_id: format!("iqn.2026-01.example:{n}"), burned_in: n % 2 == 0, generation: Generation(0) }];
+        let connectors = vec![VolumeConnector { id: ConnectorId::derived(&name), node: node.id, kind: ConnectorKind::Iqn, connector_id: format!("iqn.2026-01.example:{n}"), burned_in: n.is_multiple_of(2), generation: Generation(0) }];
         let mut targets: Vec<VolumeTarget> = volumes.into_iter().enumerate().map(|(v, (index, value, id))| {
             let volume_id = format!("vol-{n}-{v}");
             let id = id.map_or_else(|| TargetId::derived(&format!("{}/nfs/{index}/{volume_id}", node.id)), |id| TargetId(uuid::Uuid::from_u128(id)));

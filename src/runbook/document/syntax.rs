@@ -133,7 +133,7 @@ fn unquoted_templates(file: &str, text: &str) -> Diagnostics {
 /// Does a value begin here, to the right of `before`?
 fn begins_a_value(before: &str) -> bool {
     let stripped = before.trim_end_matches(' ');
-    let quotes = |q: char| before.matches(q).count() % 2 == 0;
+    let quotes = |q: char| before.matches(q).count().is_multiple_of(2);
     let gap = stripped.len() < before.len();
     let opens = stripped.ends_with(['[', ',']) || gap && (stripped.ends_with(':') || stripped.trim_start() == "-");
     opens && quotes('"') && quotes('\'')
