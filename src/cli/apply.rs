@@ -28,7 +28,7 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
         return saved(global, args, &bytes.text, &go).await;
     }
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
-    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
     let id = ports.store.next_plan_id()?;
     let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await?;

@@ -25,11 +25,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub async fn open(global: &Global, lab: Option<&Path>) -> Result<Bench, Failure> {
+    /// `kept`: what is saved in a lab is to be found later.
+    pub async fn open(global: &Global, lab: Option<&Path>, kept: bool) -> Result<Bench, Failure> {
         let Some(path) = lab else { return Ok(Bench { site: Site::open(global)?, _lab: None }) };
         let (lab, mut records) = read(path)?;
         let running = start(&lab, &mut records, 0).await?;
-        let (store, config) = (fresh_store(global)?, site::config(global)?);
+        let store = if kept || global.store.is_some() { fresh_store(global)? } else { SqliteStore::in_memory()? };
+        let config = site::config(global)?;
         store.import(records, ImportMode::Merge).map_err(refused)?;
         let site = Site { store, config, clock: Arc::new(SystemClock::new()), landing: Some(landing(&lab)), lab: true };
         Ok(Bench { site, _lab: Some(running) })

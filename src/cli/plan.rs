@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
-    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let bench = Bench::open(global, args.lab.as_deref(), args.out.is_some()).await?;
     let ports = bench.site.ports();
     let id = if args.out.is_some() { ports.store.next_plan_id()? } else { "unsaved".into() };
     let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await;
@@ -53,7 +53,7 @@ pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Fa
         return Ok(ExitCode::Done);
     };
     let (runbook, source) = files::runbook(file, &args.vars)?;
-    let bench = Bench::open(global, args.lab.as_deref()).await?;
+    let bench = Bench::open(global, args.lab.as_deref(), false).await?;
     let ports = bench.site.ports();
     let gathered = gathered(global, &ports, &runbook).await;
     ports.bmc.close().await;

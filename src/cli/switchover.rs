@@ -46,7 +46,7 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
     let text = Source::new("(switchover)", runbook(source, destination, how));
     let (runbook, _): (Runbook, _) =
         read_runbook(&text, &Vars::new(), &files::Disk).map_err(|wrong| Failure::Diagnostics(wrong, vec![text.clone()]))?;
-    let bench = Bench::open(global, how.lab.as_deref()).await?;
+    let bench = Bench::open(global, how.lab.as_deref(), !how.dry_run).await?;
     let ports = bench.site.ports();
     let id = if how.dry_run { "unsaved".into() } else { ports.store.next_plan_id()? };
     let looked = look(global, &bench.site, &ports, (&runbook, None), &ChooseArgs::default(), id).await?;
