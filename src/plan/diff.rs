@@ -56,6 +56,9 @@ fn kind(step: &Step) -> &'static str {
     }
 }
 
+/// Lines that get longer put their remark on one of its own.
+const WIDTH: usize = 100;
+
 /// The whole plan as text.
 pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
@@ -87,11 +90,16 @@ fn render_switchover(out: &mut String, s: &Switchover) {
             (true, _) => line.after.clone(),
             (false, _) => format!("{} -> {}", line.before, line.after),
         };
-        let text = format!(
-            "  {} {:>2} {:<kind_width$}  {:<subject_width$}  {change:<28}  {}",
-            line.mark, line.number, line.kind, line.subject, line.remark
-        );
-        let _ = writeln!(out, "{}", text.trim_end());
+        let head = format!("  {} {:>2} {:<kind_width$}  {:<subject_width$}  ", line.mark, line.number, line.kind, line.subject);
+        let text = format!("{head}{change:<24}  {}", line.remark);
+        if text.trim_end().chars().count() <= WIDTH {
+            let _ = writeln!(out, "{}", text.trim_end());
+        } else {
+            let _ = writeln!(out, "{head}{change}");
+            if !line.remark.is_empty() {
+                let _ = writeln!(out, "{:indent$}{}", "", line.remark, indent = head.chars().count());
+            }
+        }
     }
     for warning in &s.warnings {
         let _ = writeln!(out, "  warning: {warning}");
