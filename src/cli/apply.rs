@@ -128,12 +128,12 @@ async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, r
     ports.bmc.close().await;
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
+    output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
     let json = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
     let planned = plan.report.as_ref().map(|path| std::path::PathBuf::from(path.replace("{{ run.id }}", &run.0)));
     for path in report_file.map(Path::to_path_buf).into_iter().chain(planned) {
         files::write_whole(&path, json.as_bytes())?;
     }
-    output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
     if ended == Ended::Left {
         output::note(global, format!("left with switchovers in flight; `coldswap resume {run}` looks at them and goes on"));
     }

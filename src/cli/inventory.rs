@@ -5,9 +5,10 @@ use super::site::Site;
 use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
+use crate::engine::Outcome;
 use crate::executor::{Gathered, gather};
 use crate::model::*;
-use crate::ports::Inventory;
+use crate::ports::{Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
@@ -245,6 +246,20 @@ async fn set(global: &Global, site: &Site, name: &str, fields: &[String]) -> Res
     Ok(ExitCode::Done)
 }
 
+/// How the switchover that holds a node ended.
+///
+/// # Errors
+/// It has not ended: releasing its nodes would let a resume go on with machines that another run may have taken.
+fn outcome_of(site: &Site, holder: &Holder) -> Result<&'static str, Failure> {
+    let Some(row) = site.store.run(&holder.run)? else { return Ok("unknown to this store") };
+    let plan = super::runs::plan_of(site, &row.plan)?;
+    let report = super::apply::make_report(&site.store, &plan, &row.id)?;
+    let outcome = report.switchovers.iter().find(|s| s.id == holder.switchover).and_then(|s| s.outcome);
+    outcome.map(Outcome::as_str).ok_or_else(|| {
+        Failure::refused(format!("{holder} has not ended")).hint(format!("`coldswap resume {}` brings it to an end first", holder.run))
+    })
+}
+
 /// Free a node after a fresh look, which is shown: a person decides, the look does not.
 async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<ExitCode, Failure> {
     let fleet = site.store.fleet().await?;
@@ -256,6 +271,7 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     let ports = site.ports();
     // Whoever executes the run holds its lock: a node is never taken from a run that goes on.
     let _lock = ports.store.lock_run(&holder.run)?;
+    let outcome = outcome_of(site, holder)?;
     let reading = ports.bmc.read(&node.bmc).await;
     ports.bmc.close().await;
     let power = match &reading {
@@ -267,6 +283,9 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
         return Err(Failure::usage(format!("`{name}` is not released without being told to"))
             .hint("look at both ends of the switchover, then repeat with `--yes`"));
     }
+    // What a person has not yet put right is remembered: a node that owes something is no spare.
+    let debt = format!("{holder} ended {outcome}: check its volumes and boot configuration, then `coldswap inventory set {name} debt=`");
+    site.store.change(&Change::SetDebt { node: node.id, holder: holder.clone(), debt: Some(debt) }).await?;
     site.store.release_reservation(node.id)?;
     output::print(global, || format!("{name}: released"), || json!({"released": [name], "power": power}));
     Ok(ExitCode::Done)

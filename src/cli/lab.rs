@@ -47,7 +47,7 @@ fn landing(lab: &Lab) -> Span {
 fn fresh_store(global: &Global) -> Result<SqliteStore, Failure> {
     let path = site::store_path(global, &site::config(global)?)?;
     if global.store.is_some() {
-        return Ok(SqliteStore::open(path)?);
+        return given_store(&path);
     }
     let directory = site::labs_directory(&path);
     let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be made: {e}", directory.display()));
@@ -66,6 +66,20 @@ fn fresh_store(global: &Global) -> Result<SqliteStore, Failure> {
         }
     }
     Err(Failure::usage("there is no free name for a lab's store"))
+}
+
+/// A store that is named for a lab: empty, or a lab's already. The simulated addresses of a lab must never get into the
+/// records of real machines.
+fn given_store(path: &Path) -> Result<SqliteStore, Failure> {
+    let store = SqliteStore::open(path)?;
+    if store.id_prefix()?.is_empty() {
+        if !store.is_fresh()? {
+            let message = format!("`{}` is a store of real machines; a lab does not touch it", path.display());
+            return Err(Failure::refused(message).hint("name a store that does not exist yet, or leave `--store` out"));
+        }
+        store.prefix_ids("lab-")?;
+    }
+    Ok(store)
 }
 
 /// The lab's file and the records of its machines.
@@ -152,7 +166,10 @@ async fn start(lab: &Lab, records: &mut [NodeRecord], port: u16) -> Result<Runni
     let listen = Listen { addressing: Addressing::Addresses { first: Ipv4Addr::new(127, 1, 0, 1), port }, tls: None };
     let running = bmcsim::start(spec, listen).await.map_err(|e| Failure::refused(format!("the lab cannot be started: {e}")))?;
     for record in records {
-        if let Some(address) = running.address_of(&record.node.name) {
+        let Some(address) = running.address_of(&record.node.name) else {
+            return Err(Failure::refused(format!("the lab has no machine for `{}`", record.node.name)));
+        };
+        {
             record.node.bmc = BmcEndpoint {
                 address: address.to_owned(),
                 system: Some("/redfish/v1/Systems/1".into()),

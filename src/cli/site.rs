@@ -68,7 +68,10 @@ impl Site {
     pub fn open(global: &Global) -> Result<Site, Failure> {
         let config = config(global)?;
         let path = store_path(global, &config)?;
-        Ok(Site { store: SqliteStore::open(&path)?, config, clock: Arc::new(SystemClock::new()), landing: None, lab: false })
+        let store = SqliteStore::open(&path)?;
+        // A lab's machines are gone when it ends; its store is for looking back.
+        let lab = !store.id_prefix()?.is_empty();
+        Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
     }
 
     /// The site that holds a run or plan: a lab's where the id says so.
@@ -86,8 +89,9 @@ impl Site {
             }
             _ => path,
         };
-        let lab = lab.is_some();
-        Ok(Site { store: SqliteStore::open(&path)?, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
+        let store = SqliteStore::open(&path)?;
+        let lab = !store.id_prefix()?.is_empty();
+        Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
     }
 
     /// Ports to everything.

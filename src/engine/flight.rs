@@ -26,6 +26,8 @@ pub(super) struct Flight {
     pub told_in_vain: Option<Fault>,
     /// An earlier process intended this step.
     pub inherited: bool,
+    /// What a hook with a check said of itself.
+    pub hook_result: Option<HookResult>,
     pub waiting_since: Option<Time>,
     /// Looks in a row that were satisfied.
     pub streak: u32,
@@ -37,13 +39,24 @@ pub(super) struct Flight {
 
 impl Flight {
     pub fn new(state: State, inherited: bool, quiet_until: Time) -> Flight {
-        Flight { state, told_at: None, told_in_vain: None, inherited, waiting_since: None, streak: 0, reads: Vec::new(), quiet_until }
+        Flight {
+            state,
+            told_at: None,
+            told_in_vain: None,
+            hook_result: None,
+            inherited,
+            waiting_since: None,
+            streak: 0,
+            reads: Vec::new(),
+            quiet_until,
+        }
     }
 
     /// Forget everything that belongs to the attempt in hand.
     pub fn fresh_attempt(&mut self) {
         self.told_at = None;
         self.told_in_vain = None;
+        self.hook_result = None;
         self.waiting_since = None;
         self.break_streak();
     }

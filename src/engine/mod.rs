@@ -187,6 +187,7 @@ impl Engine {
         Context {
             holder: Holder { run: self.run.clone(), switchover: self.id(index) },
             begun: track.begun,
+            sent: self.flights.get(index).is_some_and(|f| f.told_at.is_some()),
             attempt: track.attempt,
             number: track.number(),
         }

@@ -69,7 +69,8 @@ impl Engine {
             (None, false) if self.progress.tracks[index].begun => How::Acted,
             (None, false) => How::AlreadySo,
         };
-        self.achieved(now, index, how, None);
+        let result = self.flights[index].hook_result.take();
+        self.achieved(now, index, how, result);
     }
 
     /// It is not so and may be done: do it, wait for what was already done, or try again.
@@ -77,9 +78,18 @@ impl Engine {
         let flight = &self.flights[index];
         let Some(told_at) = flight.told_at else { return self.act(now, index) };
         if let Some(fault) = &flight.told_in_vain {
-            let code = if fault.kind == FaultKind::Refused { ReasonCode::Refused } else { ReasonCode::Exhausted };
+            let hook = self.step(index).and_then(Step::hook);
+            if hook.is_some_and(|h| h.rerun == Rerun::Never) && fault.kind == FaultKind::Unknown {
+                return self.hook_unknown(now, index);
+            }
+            let code = match fault.kind {
+                _ if hook.is_some() => ReasonCode::HookFailed,
+                FaultKind::Refused => ReasonCode::Refused,
+                _ => ReasonCode::Exhausted,
+            };
             let why = Reason::new(code, fault.detail.clone());
-            return self.again(now, index, patience, why, None);
+            let result = self.flights[index].hook_result.take();
+            return self.again(now, index, patience, why, result);
         }
         let waited = now.since(told_at);
         if waited < patience.settle {
@@ -95,7 +105,8 @@ impl Engine {
         let flight = &mut self.flights[index];
         let since = *flight.waiting_since.get_or_insert(now);
         let waited = now.since(since);
-        if waited >= patience.wait {
+        // A bound on landing ends by itself, however long it is.
+        if waited >= patience.wait && why.code != ReasonCode::Landing {
             let text = format!("{} (for {})", why.text, patience.wait);
             return self.give_up(now, index, Reason::new(why.code, text), None);
         }
@@ -142,8 +153,16 @@ impl Engine {
             return self.hook_told(now, index, result);
         }
         let reset = matches!(self.step(index), Some(Step::PowerOff(_) | Step::PowerOn(_) | Step::PowerBack(_)));
+        let cx = self.context(index);
+        let command = self.step(index).and_then(|s| s.command(&cx));
+        self.flights[index].told_at = Some(now);
+        // Rule S6: the reset may have left only now, so the bound counts from the answer.
+        if let Some(crate::step::Command::Reset { node, reset }) = command {
+            let lands_by = now + self.plan.switchovers[index].landing;
+            self.flights[index].quiet_until = lands_by;
+            self.marks.push((node, PowerMark { reset, sent_at: now, lands_by }));
+        }
         let flight = &mut self.flights[index];
-        flight.told_at = Some(now);
         // Rule S5: an error fails nothing, an acknowledgement achieves nothing. Look.
         flight.told_in_vain = result.err().filter(|f| f.kind != FaultKind::Unknown);
         if reset {
@@ -157,20 +176,15 @@ impl Engine {
     fn hook_told(&mut self, now: Time, index: usize, result: Result<Option<HookResult>, Fault>) {
         let Some(hook) = self.step(index).and_then(Step::hook).cloned() else { return };
         self.flights[index].told_at = Some(now);
+        if hook.check.is_some() {
+            return self.hook_told_with_check(index, &hook, result);
+        }
         match result {
-            Ok(Some(result)) if result.succeeded && hook.check.is_none() => self.achieved(now, index, How::Acted, Some(result)),
-            Ok(None) if hook.check.is_none() => self.achieved(now, index, How::Acted, None),
-            Ok(Some(result)) if !result.succeeded => {
+            Ok(Some(result)) if result.succeeded => self.achieved(now, index, How::Acted, Some(result)),
+            Ok(None) => self.achieved(now, index, How::Acted, None),
+            Ok(Some(result)) => {
                 let why = Reason::new(ReasonCode::HookFailed, format!("hook `{}` failed: {}", hook.name, result.how));
                 self.hook_again(now, index, why, Some(result));
-            }
-            // It has a check, and only that counts.
-            Ok(_) => {
-                let why = Reason::new(ReasonCode::HookFailed, format!("hook `{}` succeeded but its check does not", hook.name));
-                let flight = &mut self.flights[index];
-                flight.told_in_vain = Some(Fault::refused(why.text));
-                flight.state = State::Idle;
-                self.idle.push(index);
             }
             Err(fault) if fault.kind == FaultKind::Unknown && hook.rerun == Rerun::Never => self.hook_unknown(now, index),
             Err(fault) => {
@@ -178,6 +192,19 @@ impl Engine {
                 self.hook_again(now, index, why, None);
             }
         }
+    }
+
+    /// Rule S5: it has a check, and only that counts, whatever became of the hook itself.
+    fn hook_told_with_check(&mut self, index: usize, hook: &Hook, result: Result<Option<HookResult>, Fault>) {
+        let flight = &mut self.flights[index];
+        flight.told_in_vain = Some(match &result {
+            Ok(Some(result)) if !result.succeeded => Fault::refused(format!("hook `{}` failed: {}", hook.name, result.how)),
+            Ok(_) => Fault::refused(format!("hook `{}` succeeded but its check does not", hook.name)),
+            Err(fault) => Fault { kind: fault.kind, detail: format!("hook `{}`: {fault}", hook.name) },
+        });
+        flight.hook_result = result.ok().flatten();
+        flight.state = State::Idle;
+        self.idle.push(index);
     }
 
     fn hook_again(&mut self, now: Time, index: usize, why: Reason, result: Option<HookResult>) {
@@ -252,7 +279,8 @@ impl Engine {
         let track = &self.progress.tracks[index];
         let policy = self.step(index).and_then(Step::hook).map(|h| h.on_failure);
         let phase = track.phase;
-        if let (Some(policy), true) = (policy, why.code == ReasonCode::HookFailed) {
+        // A check that cannot be run says as little as a hook that failed.
+        if let (Some(policy), true) = (policy, matches!(why.code, ReasonCode::HookFailed | ReasonCode::Silent)) {
             // An undo that fails must not keep the machine from being given back.
             if phase == Phase::Back || policy == OnFailure::Continue {
                 return self.tolerate(now, index, why, hook);

@@ -4,8 +4,10 @@ use crate::engine::{Input, Order};
 use crate::model::*;
 use crate::ports::{Bmc, Clock, HookRunner, Inventory, Store};
 use crate::step::{Command, Observation, Query};
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -28,6 +30,10 @@ pub struct Carrier {
 /// Adapters have limits of their own; this one is for an adapter that forgets. Longer than any of theirs but a hook's.
 const PORT_LIMIT: Duration = Duration::from_secs(120);
 
+/// Machines take seconds to start; readings that lie further apart than this do not speak of one moment.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
+
 impl Carrier {
     pub fn new(ports: Ports, fleet: &Fleet) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
@@ -36,6 +42,19 @@ impl Carrier {
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
         self.endpoints.get(&node).cloned().ok_or_else(|| Fault::refused(format!("node {node} is not in the inventory any more")))
+    }
+
+    /// One look: all of it at the same time. Where the answers lie far apart it is not the same look any more, and what
+    /// was read of power is thrown away (rule S1).
+    async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
+        let began = std::time::Instant::now();
+        let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q))).await;
+        if began.elapsed() > LOOK_LIMIT && seen.len() > 1 {
+            for seen in seen.iter_mut().filter(|s| matches!(s, Observation::System(_))) {
+                *seen = Observation::Unreadable(Fault::transient("the answers of one look came too far apart"));
+            }
+        }
+        seen
     }
 
     async fn look(&self, query: &Query) -> Observation {
@@ -106,12 +125,16 @@ async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(Stri
 pub fn send(carrier: &Arc<Carrier>, order: Order, heard: &UnboundedSender<Input>) {
     let (carrier, heard) = (carrier.clone(), heard.clone());
     tokio::spawn(async move {
+        // A port that panics must not leave its switchover waiting for ever.
         let input = match order {
             Order::Look(ticket, queries) => {
-                let looks = queries.iter().map(|q| carrier.look(q));
-                Input::Seen(ticket, futures_util::future::join_all(looks).await)
+                let seen = AssertUnwindSafe(carrier.look_all(&queries)).catch_unwind().await;
+                Input::Seen(ticket, seen.unwrap_or_else(|_| vec![Observation::Unreadable(Fault::transient(PANICKED)); queries.len()]))
             }
-            Order::Act(ticket, command) => Input::Told(ticket, carrier.act(&command).await),
+            Order::Act(ticket, command) => {
+                let told = AssertUnwindSafe(carrier.act(&command)).catch_unwind().await;
+                Input::Told(ticket, told.unwrap_or_else(|_| Err(Fault::unknown(PANICKED))))
+            }
         };
         let _ = heard.send(input);
     });

@@ -66,7 +66,7 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
     let mut on_before = false;
     for (at, step) in switchover.steps.iter().enumerate() {
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        let mut cx = Context { holder: holder.clone(), begun: false, attempt: 0, number };
+        let mut cx = Context { holder: holder.clone(), begun: false, sent: false, attempt: 0, number };
         let wrong = |text: &str| {
             Unfit::Wrong(Box::new(Diagnostic {
                 code: "P023",
@@ -94,7 +94,7 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
             Verdict::Act | Verdict::Wait(_) => {
                 let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
                 meaning::obey(&mut world, &command).map_err(|fault| wrong(&fault.detail))?;
-                cx.begun = true;
+                (cx.begun, cx.sent) = (true, true);
                 match step.evaluate(&cx, &look(&world, &cx)) {
                     Verdict::Satisfied => {}
                     Verdict::Wait(why) if why.code == ReasonCode::Landing => {}

@@ -75,6 +75,8 @@ pub enum SpareCode {
     WrongMachine,
     /// Its BMC does not say which machine it speaks for.
     Unidentified,
+    /// Its own boot configuration opens a volume: started, it would write to it.
+    OpensVolume,
     /// It is on: somebody uses it.
     PowerOn,
     PowerInTransition,
@@ -308,9 +310,12 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
     let name = &node.name;
     match fleet.live.get(&node.id)? {
         Live::Silent(fault) => obstacle(C::Silent, format!("the BMC of `{name}` is silent ({fault})")),
+        Live::Answered { boot, .. } if boot.iscsi.as_ref().is_some_and(|i| !i.is_clear()) => obstacle(
+            C::OpensVolume,
+            format!("the adapter of `{name}` still opens a volume when it starts; take its iSCSI boot target off first"),
+        ),
         Live::Answered { reading, .. } => match (wrong_machine(node, &reading.identity), reading.power) {
             (Some(text), _) => obstacle(C::WrongMachine, text),
-
             (None, PowerState::Off) => unidentified(node, &reading.identity).and_then(|text| obstacle(C::Unidentified, text)),
             (None, PowerState::On) => obstacle(C::PowerOn, format!("`{name}` is On: somebody uses it, or it must be switched off first")),
             (None, PowerState::Unknown) => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),

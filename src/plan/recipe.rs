@@ -114,7 +114,7 @@ impl<'a> Cook<'a> {
     }
 
     fn context(&self) -> Context {
-        Context { holder: Holder { run: "planned".into(), switchover: self.id }, begun: false, attempt: 0, number: 1 }
+        Context { holder: Holder { run: "planned".into(), switchover: self.id }, begun: false, sent: false, attempt: 0, number: 1 }
     }
 
     fn left(&self, code: LeftOutCode, why: String) -> Unfit {
@@ -257,8 +257,8 @@ impl<'a> Cook<'a> {
             return Err(self.left(LeftOutCode::BootMismatch, why));
         }
         let clear = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
-        let destination_was =
-            BootSettings { iscsi: Some(self.settings_of(self.destination.id).iscsi.unwrap_or_default()), boot_override: None };
+        // Whatever it opened before, the way back leaves it opening nothing: a spare that opens a volume is no spare.
+        let destination_was = clear.clone();
         let asked = BootSettings { iscsi: Some(wanted), boot_override: None };
         Ok(BootSteps {
             clear: Some(ClearSourceBoot { pair: self.pair.clone(), settings: clear, was, landing: self.landing }),

@@ -96,6 +96,8 @@ pub struct Context {
     pub holder: Holder,
     /// A command of this step may already be on its way: its intent is in the journal.
     pub begun: bool,
+    /// A command of this attempt was answered to this very process.
+    pub sent: bool,
     /// From 0.
     pub attempt: u32,
     /// Position in the switchover, from 1, for hooks.

@@ -1,7 +1,7 @@
 //! What the two machines' firmware opens: taken off the source first, set on the destination last.
 
 use super::guard::both_off;
-use super::reserve::unreadable;
+use super::reserve::{held, unreadable};
 use super::*;
 
 /// The source's firmware opens nothing any more, whoever switches it on.
@@ -19,8 +19,8 @@ impl ClearSourceBoot {
         looks(&self.pair, self.pair.source.node)
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        judge(&self.pair, &self.settings, seen)
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        judge(cx, &self.pair, &self.settings, seen)
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -69,8 +69,8 @@ impl ConfigureBoot {
         looks(&self.pair, self.node)
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        judge(&self.pair, &self.settings, seen)
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        judge(cx, &self.pair, &self.settings, seen)
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -99,12 +99,18 @@ impl ConfigureBoot {
 }
 
 fn looks(pair: &Pair, node: NodeId) -> Vec<Query> {
-    vec![Query::System(pair.source.node), Query::System(pair.destination.node), Query::Boot(node)]
+    let (source, destination) = (pair.source.node, pair.destination.node);
+    vec![Query::System(source), Query::System(destination), Query::Boot(node), Query::Node(source), Query::Node(destination)]
 }
 
-fn judge(pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
+fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
     if let Err(verdict) = both_off(pair, &seen[0], &seen[1]) {
         return verdict;
+    }
+    for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {
+        if let Err(verdict) = held(cx, machine, seen) {
+            return verdict;
+        }
     }
     match &seen[2] {
         Observation::Boot(boot) if boot.shows(settings) => Verdict::Satisfied,

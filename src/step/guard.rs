@@ -75,13 +75,16 @@ pub fn both_off(pair: &Pair, source: &Observation, destination: &Observation) ->
 
 /// The source's half of it.
 pub fn source_off(source: &Machine, seen: &Observation) -> Result<(), Verdict> {
+    let starting = matches!(seen, Observation::System(reading) if reading.power == PowerState::PoweringOn);
     match power_of(source, seen) {
         Seen::Off => Ok(()),
-        Seen::On => {
+        Seen::Wrong(why) => Err(Verdict::Refuse(why)),
+        // One that starts is as bad as one that runs.
+        seen if starting || seen == Seen::On => {
             let text = format!("`{}` is On and must be Off; a button, a watchdog or a restored feed may have started it", source.name);
             Err(Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text)))
         }
         Seen::Neither(why) => Err(Verdict::Wait(why)),
-        Seen::Wrong(why) => Err(Verdict::Refuse(why)),
+        Seen::On => unreachable!("an On is refused above"),
     }
 }

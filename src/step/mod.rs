@@ -7,6 +7,7 @@
 
 mod ask;
 mod boot;
+mod fence;
 mod guard;
 mod hook;
 pub mod meaning;
@@ -16,6 +17,7 @@ mod reserve;
 
 pub use ask::*;
 pub use boot::*;
+pub use fence::*;
 pub use guard::{Seen, power_of};
 pub use hook::*;
 pub use power::*;

@@ -2,7 +2,7 @@
 
 use super::guard::{both_off, source_off};
 use super::record::single;
-use super::reserve::unreadable;
+use super::reserve::{held, unreadable};
 use super::*;
 use crate::model::*;
 
@@ -22,14 +22,20 @@ pub struct PowerOff {
 
 impl PowerOff {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.machine.node)]
+        vec![Query::System(self.machine.node), Query::Node(self.machine.node)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if let Err(verdict) = held(cx, &self.machine, &seen[1]) {
+            return verdict;
+        }
+        // A machine that hangs on its way down (or up) has had its time once the soft off is over.
+        let hard_now = self.hard.is_some() && (cx.attempt > 0 || self.soft.is_none());
         match power_of(&self.machine, &seen[0]) {
             Seen::Off => Verdict::Satisfied,
             Seen::On => Verdict::Act,
             Seen::Wrong(why) => Verdict::Refuse(why),
+            Seen::Neither(why) if why.code == ReasonCode::InTransition && hard_now => Verdict::Act,
             Seen::Neither(why) => Verdict::Wait(why),
         }
     }
@@ -79,67 +85,6 @@ impl PowerOff {
     }
 }
 
-/// The source is certainly off: one ForceOff of ours, then so many reads in a row, apart, from the right machine, with
-/// no power command of any run still to land on either end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fence {
-    pub pair: Pair,
-    pub reads: u32,
-    pub apart: Span,
-    pub landing: Span,
-}
-
-impl Fence {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.pair.source.node), Query::Node(self.pair.source.node), Query::Node(self.pair.destination.node)]
-    }
-
-    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        match power_of(&self.pair.source, &seen[0]) {
-            Seen::On => return Verdict::Act,
-            Seen::Wrong(why) => return Verdict::Refuse(why),
-            Seen::Neither(why) => return Verdict::Wait(why),
-            Seen::Off if !cx.begun => return Verdict::Act,
-            Seen::Off => {}
-        }
-        for (machine, seen) in [(&self.pair.source, &seen[1]), (&self.pair.destination, &seen[2])] {
-            match seen {
-                Observation::Unreadable(fault) => return unreadable(&machine.name, fault),
-                Observation::Node(node, Some(left)) if node.power_mark.is_some_and(|m| m.reset.starts()) => {
-                    let text = format!("a power-on of an earlier run may still land on `{}` for {left}", machine.name);
-                    return Verdict::Wait(Reason::new(ReasonCode::Landing, text));
-                }
-                _ => {}
-            }
-        }
-        Verdict::Satisfied
-    }
-
-    pub(super) fn command(&self, _: &Context) -> Option<Command> {
-        Some(Command::Reset { node: self.pair.source.node, reset: ResetType::ForceOff })
-    }
-
-    pub(super) fn undo(&self) -> Undo {
-        Undo::Nothing
-    }
-
-    pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience { reads: self.reads, apart: self.apart, ..Patience::device(self.landing) }
-    }
-
-    pub(super) fn subject(&self) -> String {
-        self.pair.source.name.clone()
-    }
-
-    pub(super) fn change_text(&self) -> (String, String) {
-        (String::new(), format!("ForceOff, then the BMC reads Off {} times, {} apart", self.reads, self.apart))
-    }
-
-    pub(super) fn remark(&self) -> String {
-        String::new()
-    }
-}
-
 /// The destination runs. Its first durable intent is the point of no return.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerOn {
@@ -152,7 +97,8 @@ pub struct PowerOn {
 
 impl PowerOn {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        let mut queries = vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)];
+        let (source, destination) = (self.pair.source.node, self.pair.destination.node);
+        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
         for (target, _) in &self.targets {
             queries.push(Query::Target(*target));
             queries.push(Query::SameVolume(*target));
@@ -176,7 +122,12 @@ impl PowerOn {
                 return Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text));
             }
         }
-        for ((_, volume), seen) in self.targets.iter().zip(seen[2..].chunks(2)) {
+        for (machine, seen) in [(&self.pair.source, &seen[2]), (&self.pair.destination, &seen[3])] {
+            if let Err(verdict) = held(cx, machine, seen) {
+                return verdict;
+            }
+        }
+        for ((_, volume), seen) in self.targets.iter().zip(seen[4..].chunks(2)) {
             match &seen[0] {
                 Observation::At(node) if *node == self.pair.destination.node => {}
                 Observation::Unreadable(fault) => return unreadable(volume, fault),
@@ -301,7 +252,9 @@ pub struct PowerBack {
 
 impl PowerBack {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        let mut queries = vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)];
+        let (source, destination) = (self.pair.source.node, self.pair.destination.node);
+        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        queries.extend(self.targets.iter().map(|t| Query::SameVolume(*t)));
         queries.extend(self.connectors.iter().map(|c| Query::Connector(*c)));
         queries.extend(self.targets.iter().map(|t| Query::Target(*t)));
         if self.boot.is_some() {
@@ -318,7 +271,12 @@ impl PowerBack {
         if let (Seen::On, true) = (&source, cx.begun) {
             return Verdict::Satisfied;
         }
-        if let Err(verdict) = self.all_back(&seen[2..]) {
+        for (machine, seen) in [(&self.pair.source, &seen[2]), (&self.pair.destination, &seen[3])] {
+            if let Err(verdict) = held(cx, machine, seen) {
+                return verdict;
+            }
+        }
+        if let Err(verdict) = self.all_back(&seen[4..]) {
             return verdict;
         }
         match source {
@@ -350,6 +308,7 @@ impl PowerBack {
                         return Err(Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text)));
                     }
                 }
+                Observation::AlsoAt(_) => single(name, seen)?,
                 Observation::Unreadable(fault) => return Err(unreadable(name, fault)),
                 other => unreachable!("places and boot configurations were asked for, not {other:?}"),
             }

@@ -144,6 +144,21 @@ pub(super) fn record<'a>(machine: &Machine, seen: &'a [Observation]) -> Result<(
     }
 }
 
+/// Rule S2 where no record is changed: a BMC is told something only while its node is held by this switchover. A person
+/// may have released it and another run may have taken it since.
+pub(super) fn held(cx: &Context, machine: &Machine, seen: &Observation) -> Result<(), Verdict> {
+    match seen {
+        Observation::Node(node, _) if node.reservation.as_ref() == Some(&cx.holder) => Ok(()),
+        Observation::Node(node, _) => {
+            let by = node.reservation.as_ref().map_or("nobody".to_owned(), ToString::to_string);
+            let text = format!("`{}` is held by {by} and not by this switchover any more", machine.name);
+            Err(Verdict::Refuse(Reason::new(ReasonCode::Reserved, text)))
+        }
+        Observation::Unreadable(fault) => Err(unreadable(&machine.name, fault)),
+        other => unreachable!("a query for a node gives its record, not {other:?}"),
+    }
+}
+
 pub(super) fn unreadable(what: &str, fault: &Fault) -> Verdict {
     Verdict::Wait(Reason::new(ReasonCode::Silent, format!("`{what}` cannot be read: {fault}")))
 }

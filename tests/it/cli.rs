@@ -281,6 +281,31 @@ fn the_command_of_the_specification_switches_one_node_over() {
 }
 
 #[test]
+fn a_lab_never_touches_a_store_of_real_machines() {
+    let place = Place::new(Span(50));
+    let lab = "apiVersion: coldswap/v1\nkind: Lab\nmachines: {count: 6, template: {model: C1}}\n";
+    place.write("lab.yaml", lab);
+    let before = place.json(&["inventory", "list"], 0);
+    let refused = place.run(&["apply", "runbook.yaml", "--lab", "lab.yaml", "--store", ".coldswap/state.db", "--yes"]).code(3);
+    assert!(text(&refused.get_output().stderr).contains("is a store of real machines"));
+    assert_eq!(place.json(&["inventory", "list"], 0), before);
+}
+
+#[test]
+fn a_node_is_not_taken_from_a_switchover_that_has_not_ended() {
+    let place = Place::new(Span(600));
+    let mut child = place.spawn(&["apply", "runbook.yaml", "--yes"]);
+    place.wait_for("\"event\":\"intended\",\"switchover\":\"s-001\",\"step\":5");
+    let running = place.run(&["inventory", "release", "web-1", "--yes"]).code(3);
+    assert!(text(&running.get_output().stderr).contains("being executed by another process"));
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let refused = place.run(&["inventory", "release", "web-1", "--yes"]).code(3);
+    assert!(text(&refused.get_output().stderr).contains("coldswap resume r-1"), "{}", text(&refused.get_output().stderr));
+    place.run(&["resume", "r-1"]).code(0);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_the_next_step() {
     let place = Place::new(Span(50));
     let told = |args: &[&str], code: i32, words: &[&str]| {

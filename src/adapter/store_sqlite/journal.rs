@@ -85,6 +85,23 @@ fn journal(db: &Connection, run: &RunId) -> Result<Vec<Record>, Failure> {
 }
 
 impl SqliteStore {
+    /// What the ids of this store start with; empty for a store of real machines.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn id_prefix(&self) -> Result<String, StoreError> {
+        Ok(self.read(|db| Ok(id_prefix(db)?))?)
+    }
+
+    /// Neither a node nor a run was ever kept here.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn is_fresh(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM nodes) AND NOT EXISTS (SELECT 1 FROM runs)";
+        Ok(self.read(move |db| Ok(db.query_row(sql, [], |row| row.get(0))?))?)
+    }
+
     /// Let the ids of plans and runs start with `prefix`, so that they name the store that holds them.
     ///
     /// # Errors
