@@ -44,19 +44,19 @@ impl Distribution {
     }
 
     /// Number in repair and its probability, the highest number first.
-    fn from_the_top(&self) -> impl Iterator<Item = (usize, f64)> {
+    fn highest_first(&self) -> impl Iterator<Item = (usize, f64)> {
         let first = self.first;
         self.share.iter().enumerate().rev().map(move |(i, p)| (first + i, *p))
     }
 
     /// P(n >= `from`).
     pub fn at_least(&self, from: usize) -> f64 {
-        sum(self.from_the_top().take_while(|(n, _)| *n >= from).map(|(_, p)| p)).min(1.0)
+        sum(self.highest_first().take_while(|(n, _)| *n >= from).map(|(_, p)| p)).min(1.0)
     }
 
     /// The mean of `value(n)` over those n that are at least `from`.
     pub fn mean_of(&self, from: usize, value: impl Fn(usize) -> f64) -> f64 {
-        sum(self.from_the_top().take_while(|(n, _)| *n >= from).map(|(n, p)| p * value(n)))
+        sum(self.highest_first().take_while(|(n, _)| *n >= from).map(|(n, p)| p * value(n)))
     }
 }
 
