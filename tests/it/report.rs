@@ -22,8 +22,9 @@ const CRUEL: Faults = Faults {
 };
 
 fn plan_of(pairs: u32) -> Plan {
-    let (fleet, ends) = fleet(pairs, 1);
-    let mut plan = plan_for(&fleet, &ends, 2, Span::secs(3));
+    let (fleet, ends) = coldswap_sim::sim::fleet(pairs, 1);
+    let planned = plan_for(&fleet, &ends, 2, coldswap_sim::model::Span::secs(3));
+    let mut plan: Plan = serde_json::from_value(serde_json::json!(planned)).expect("the same type, from the same file");
     plan.limits.stop_after_failures = Some(Threshold::Count(3));
     plan
 }
