@@ -326,3 +326,14 @@ fn a_journal_that_does_not_fit_gives_no_report() {
     assert!(fold.apply(&journal[3]).is_err());
     assert_eq!(fold.report(), before, "a refused event leaves no trace");
 }
+
+#[test]
+fn the_journal_of_another_plan_is_refused() {
+    let plan = plan_of(2);
+    let journal = journal_of(&plan, 1, Faults::default());
+    let other = Plan { id: "p-2".into(), ..plan };
+    let said = report(&other, &about(), &journal).expect_err("another plan").to_string();
+    assert!(said.contains("of plan `p-1` and not of plan `p-2`"), "{said}");
+    let resumed = coldswap::engine::Engine::resume(Arc::new(other), "r-1".into(), Time(0), &journal);
+    assert!(resumed.is_err_and(|e| e.to_string() == said));
+}
