@@ -86,9 +86,7 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
 }
 
 pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
-    if !global.quiet {
-        anstream::eprintln!("{}", if go.yes { plan::summary(plan) } else { plan::render(plan) });
-    }
+    output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
     }
