@@ -1,6 +1,6 @@
 //! What follows from what was seen and heard.
 
-use super::flight::{State, backoff, poll_pause};
+use super::flight::{ASK_AGAIN, State, backoff, poll_pause};
 use super::*;
 use crate::step::{Command, Observation, Patience, Verdict};
 
@@ -75,6 +75,10 @@ impl Engine {
     fn not_so(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &self.flights[index];
         let Some(told_at) = flight.told_at else { return self.act(now, index) };
+        if self.soft_off_got_lost(now, index) {
+            return self.ask_again(now, index);
+        }
+        let flight = &self.flights[index];
         if let Some(fault) = &flight.told_in_vain {
             let hook = self.step(index).and_then(Step::hook);
             if hook.is_some_and(|h| h.rerun == Rerun::Never) && fault.kind == FaultKind::Unknown {
@@ -97,6 +101,25 @@ impl Engine {
         let subject = self.step(index).map(Step::subject).unwrap_or_default();
         let text = format!("`{subject}`: it was accepted and did not come true within {}", patience.settle);
         self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
+    }
+
+    /// Asking a machine a second time to shut down is harmless, and a request that got lost must not end in a hard off. It
+    /// is the same attempt with the same intent, as after a crash, and once is enough.
+    fn soft_off_got_lost(&self, now: Time, index: usize) -> bool {
+        let command = self.step(index).and_then(|s| s.command(&self.context(index)));
+        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown, .. }));
+        let flight = &self.flights[index];
+        let vain = flight.told_in_vain.as_ref().is_some_and(|f| f.kind == FaultKind::Transient);
+        let unheard = flight.told_unknown && flight.told_at.is_some_and(|at| now.since(at) >= ASK_AGAIN);
+        asked && !flight.asked_again && (vain || unheard)
+    }
+
+    fn ask_again(&mut self, now: Time, index: usize) {
+        let flight = &mut self.flights[index];
+        let vain = flight.told_in_vain.is_some();
+        flight.fresh_attempt();
+        flight.asked_again = true;
+        self.rest(index, if vain { now + backoff(0) } else { now });
     }
 
     fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
@@ -162,6 +185,7 @@ impl Engine {
         }
         let flight = &mut self.flights[index];
         // Rule S5: an error fails nothing, an acknowledgement achieves nothing. Look.
+        flight.told_unknown = result.as_ref().is_err_and(|f| f.kind == FaultKind::Unknown);
         flight.told_in_vain = result.err().filter(|f| f.kind != FaultKind::Unknown);
         if reset {
             self.rest(index, now + poll_pause(Span::ZERO));

@@ -19,8 +19,8 @@ pub enum Unfit {
     Wrong(Box<Diagnostic>),
 }
 
-/// Compose one switchover. `after` is the fleet as it will be when the switchovers before this one are done; this one is
-/// done to it as well, so that templates see the world of their step.
+/// Compose one switchover. `fleet` need hold only what hangs on its two nodes. `after` is the same; the switchover is done
+/// to it, so that templates see the world of their step.
 pub fn compose(
     runbook: &Runbook,
     fleet: &Fleet,

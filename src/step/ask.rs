@@ -14,6 +14,8 @@ pub enum Query {
     System(NodeId),
     /// The boot configuration that the BMC holds.
     Boot(NodeId),
+    /// Only its boot override, which the look at the system shows as well.
+    Override(NodeId),
     /// Where a connector is recorded.
     Connector(ConnectorId),
     /// Where a target is recorded.
