@@ -2,7 +2,7 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::ports::{Bmc, Clock, HookRunner, Inventory, Store};
+use crate::ports::{Attestations, Bmc, Clock, FenceAgent, HookRunner, Inventory, Store};
 use crate::step::{Command, Observation, Query};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ pub struct Ports {
     pub inventory: Arc<dyn Inventory>,
     pub bmc: Arc<dyn Bmc>,
     pub hooks: Arc<dyn HookRunner>,
+    pub agents: Arc<dyn FenceAgent>,
+    pub attestations: Arc<dyn Attestations>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
 }
@@ -32,6 +34,8 @@ const PORT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Machines take seconds to start; readings that lie further apart than this do not speak of one moment.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// So long is a BMC waited for in a look that asks others too: well within [`LOOK_LIMIT`].
+const READ_LIMIT: Duration = Duration::from_secs(9);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
@@ -45,20 +49,28 @@ impl Carrier {
     }
 
     /// One look: all of it at the same time. Where the answers lie far apart it is not the same look any more, and what
-    /// was read of power is thrown away (rule S1).
+    /// was read of power is thrown away (rule S1), but for an On: that is believed whenever it was read. Agents take their
+    /// time, and their answers are evidence of their own.
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
         let began = std::time::Instant::now();
-        let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q))).await;
-        if began.elapsed() > LOOK_LIMIT && seen.len() > 1 {
-            for seen in seen.iter_mut().filter(|s| matches!(s, Observation::System(_))) {
+        let several = queries.iter().filter(|q| matches!(q, Query::System(_) | Query::Boot(_))).count() > 1;
+        let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q, several))).await;
+        let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
+        if began.elapsed() > LOOK_LIMIT && seen.len() > 1 && !agents {
+            let on = |s: &Observation| matches!(s, Observation::System(r) if matches!(r.power, PowerState::On | PowerState::PoweringOn));
+            for seen in seen.iter_mut().filter(|s| matches!(s, Observation::System(_)) && !on(s)) {
                 *seen = Observation::Unreadable(Fault::transient("the answers of one look came too far apart"));
             }
         }
         seen
     }
 
-    async fn look(&self, query: &Query) -> Observation {
-        match self.try_look(query).await {
+    /// `several`: other BMCs' answers wait for this one, so a BMC that is silent must not make theirs too old.
+    async fn look(&self, query: &Query, several: bool) -> Observation {
+        let device = matches!(query, Query::System(_) | Query::Boot(_));
+        let look = self.try_look(query);
+        let looked = if several && device { limited_to(READ_LIMIT, look, Fault::transient).await } else { look.await };
+        match looked {
             Ok(seen) => seen,
             Err(fault) => Observation::Unreadable(fault),
         }
@@ -93,6 +105,10 @@ impl Carrier {
                 let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
                 Observation::AlsoAt(elsewhere.collect())
             }
+            Query::Plug(call) => Observation::Plug(self.ports.agents.status(call).await?),
+            Query::Attestation(id) => {
+                Observation::Attestation(limited(self.ports.attestations.attestation(*id), Fault::transient).await?.map(Box::new))
+            }
             Query::Check(call) => Observation::Check(self.ports.hooks.run(&call.hook, &call.action, &call.context).await?),
         })
     }
@@ -108,6 +124,19 @@ impl Carrier {
                 let endpoint = self.endpoint(*node)?;
                 limited(self.ports.bmc.set_boot(&endpoint, settings), Fault::unknown).await?;
             }
+            Command::SetRestorePolicy { node, policy } => {
+                let endpoint = self.endpoint(*node)?;
+                limited(self.ports.bmc.set_restore_policy(&endpoint, *policy), Fault::unknown).await?;
+            }
+            Command::Agents(calls) => {
+                // All at once: a machine with two feeds must not be left on one for longer than need be.
+                let told = futures_util::future::join_all(calls.iter().map(|c| self.ports.agents.off(c))).await;
+                told.into_iter().collect::<Result<Vec<()>, Fault>>()?;
+            }
+            Command::UseAttestation { node, holder } => {
+                let now = self.ports.clock.now();
+                limited(self.ports.attestations.use_attestation(*node, holder, now), Fault::unknown).await?;
+            }
             Command::Hook(call) => return self.ports.hooks.run(&call.hook, &call.action, &call.context).await.map(Some),
         }
         Ok(None)
@@ -115,9 +144,13 @@ impl Carrier {
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
-    match tokio::time::timeout(PORT_LIMIT, work).await {
+    limited_to(PORT_LIMIT, work, fault).await
+}
+
+async fn limited_to<T>(limit: Duration, work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_) => Err(fault(format!("no answer within {} s", PORT_LIMIT.as_secs()))),
+        Err(_) => Err(fault(format!("no answer within {} s", limit.as_secs()))),
     }
 }
 

@@ -61,10 +61,11 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     let mut left_out = choice.left_out.clone();
     let mut after = fleet.clone();
     let volumes = audit::VolumeIndex::of(fleet);
+    let plugs = recipe::Plugs::of(runbook, fleet, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
     for pair in &choice.pairs {
         let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
-        let composed = recipe::compose(runbook, fleet, &mut after, request, pair, id)
+        let composed = recipe::compose(runbook, fleet, &mut after, request, pair, &plugs, id)
             .and_then(|s| audit::check(&volumes.around(fleet, pair.source, pair.destination), s));
         match composed {
             Ok(switchover) => switchovers.push(switchover),

@@ -1,6 +1,7 @@
 //! THE order of steps. Everything that a switchover does, it does because this file says so.
 
 mod boot;
+mod fence;
 mod hooks;
 mod power;
 mod warnings;
@@ -13,6 +14,8 @@ use crate::model::*;
 use crate::runbook::{BootReady, BootVia, HardOff, Mode, Runbook, Scope};
 use crate::step::*;
 use std::collections::BTreeMap;
+
+pub use fence::Plugs;
 
 /// Why a pair of nodes gets no steps.
 pub enum Unfit {
@@ -30,6 +33,7 @@ pub fn compose(
     after: &mut Fleet,
     request: &Request,
     chosen: &Chosen,
+    plugs: &Plugs,
     id: SwitchoverId,
 ) -> Result<Switchover, Unfit> {
     let cx = Cook::new(runbook, fleet, request, chosen, id)?;
@@ -38,8 +42,10 @@ pub fn compose(
     cx.hooks(HookPoint::PreShutdown, after, &mut steps)?;
     steps.push(Step::SetMaintenance(SetMaintenance { machine: cx.pair.source.clone(), reason: format!("{} {id}", runbook.name) }));
     let (connectors, targets) = (cx.connectors(), cx.targets());
+    steps.extend(cx.crash_dump());
     steps.push(cx.power_off(&connectors, &targets, &boot));
-    steps.push(Step::Fence(Fence { pair: cx.pair.clone(), reads: runbook.fence.reads, apart: runbook.fence.apart, landing: cx.landing }));
+    steps.extend(cx.restore_policy());
+    steps.push(cx.fence(plugs)?);
     steps.extend(boot.clear.clone().map(Step::ClearSourceBoot));
     steps.extend(connectors);
     steps.extend(targets);
@@ -60,6 +66,7 @@ pub fn compose(
         timeout: runbook.boot.timeout,
     }));
     cx.hooks(HookPoint::PostBoot, after, &mut steps)?;
+    steps.extend(cx.note_debt(&boot));
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
     steps.push(Step::Release(Release { machine: cx.pair.destination.clone() }));
     let used: Vec<&Step> = steps.iter().filter(|s| matches!(s, Step::Reserve(_))).collect();
@@ -72,7 +79,7 @@ pub fn compose(
         group: chosen.group,
         preferred: chosen.preferred.clone(),
         identical: u32::try_from(chosen.identical).unwrap_or(u32::MAX),
-        warnings: cx.warnings(),
+        warnings: cx.warnings(&steps),
         landing: cx.landing,
         steps,
         already_so: Vec::new(),
@@ -99,7 +106,9 @@ impl<'a> Cook<'a> {
         let pair = Pair { source: machine(source), destination: machine(destination) };
         let cook = Cook { runbook, fleet, source, destination, pair, landing, id };
         for machine in [&cook.pair.source, &cook.pair.destination] {
-            if machine.identity.is_empty() {
+            // Somebody else may vouch for a source; for a destination nobody.
+            let vouched = machine.node == chosen.source && !runbook.vouchers.levels.is_empty();
+            if machine.identity.is_empty() && !vouched {
                 let why = format!(
                     "nothing tells which machine the BMC of `{}` speaks for (no usable system UUID or serial number), so its Off would prove nothing",
                     machine.name
@@ -111,7 +120,7 @@ impl<'a> Cook<'a> {
     }
 
     fn context(&self) -> Context {
-        Context { holder: Holder { run: "planned".into(), switchover: self.id }, begun: false, sent: false, attempt: 0, number: 1 }
+        Context::fresh(Holder { run: "planned".into(), switchover: self.id }, 1, self.fleet.captured_at)
     }
 
     fn left(&self, code: LeftOutCode, why: String) -> Unfit {

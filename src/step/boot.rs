@@ -1,6 +1,6 @@
 //! What the two machines' firmware opens: taken off the source first, set on the destination last.
 
-use super::guard::both_off;
+use super::guard::{both_off, leaves_open};
 use super::reserve::{held, unreadable};
 use super::*;
 
@@ -14,13 +14,24 @@ pub struct ClearSourceBoot {
     pub landing: Span,
 }
 
+/// How long a step that may be left undone tries a silent BMC.
+pub(super) const BRIEFLY: Span = Span::secs(10);
+
 impl ClearSourceBoot {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
         looks(&self.pair, self.pair.source.node)
     }
 
+    /// Where a fence stands in for a silent source, its firmware cannot be reached either: then what it opens is a debt.
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        judge(cx, &self.pair, &self.settings, seen)
+        match (judge(cx, &self.pair, &self.settings, seen), &seen[2]) {
+            (Verdict::Wait(why), Observation::Unreadable(_))
+                if cx.stand_in == StandIn::Holds && leaves_open(&self.pair.source, &seen[0]) =>
+            {
+                Verdict::Wait(Reason::new(ReasonCode::NoVoucher, why.text))
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -38,7 +49,7 @@ impl ClearSourceBoot {
     }
 
     pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience::device(self.landing)
+        Patience { silent: BRIEFLY, ..Patience::device(self.landing) }
     }
 
     pub(super) fn subject(&self) -> String {
@@ -104,7 +115,7 @@ fn looks(pair: &Pair, node: NodeId) -> Vec<Query> {
 }
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
-    if let Err(verdict) = both_off(pair, &seen[0], &seen[1]) {
+    if let Err(verdict) = both_off(cx, pair, &seen[0], &seen[1]) {
         return verdict;
     }
     for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {

@@ -135,8 +135,8 @@ impl MoveConnector {
         vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node), Query::Connector(self.connector)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        match both_off(&self.pair, &seen[0], &seen[1]) {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        match both_off(cx, &self.pair, &seen[0], &seen[1]) {
             Ok(()) => moved(&self.connector_id, self.from, self.to, &seen[2]),
             Err(verdict) => verdict,
         }
@@ -188,8 +188,8 @@ impl MoveTarget {
         ]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = both_off(&self.pair, &seen[0], &seen[1]) {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if let Err(verdict) = both_off(cx, &self.pair, &seen[0], &seen[1]) {
             return verdict;
         }
         match single(&self.volume_id, &seen[2]) {

@@ -51,8 +51,9 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
         },
         pools: Vec::new(),
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
-        power: PowerPolicy { soft_off: Span::millis(300), hard_off: HardOff::AfterSoft },
+        power: PowerPolicy { soft_off: Span::millis(300), hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
+        vouchers: Vouchers::default(),
         boot: BootPolicy {
             via: BootVia::RedfishIscsi,
             timeout: Span::mins(2),
@@ -70,6 +71,12 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
 }
 
 pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing: Span) -> Plan {
+    let plan = plan_for_runbook(&runbook(fleet, pairs, at_once), fleet, landing);
+    assert_eq!(plan.switchovers.len(), pairs.len());
+    plan
+}
+
+pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan {
     let request = Request {
         id: "p-1".into(),
         store: "store".into(),
@@ -78,9 +85,7 @@ pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing
         only: Vec::new(),
         exclude: Vec::new(),
     };
-    let (plan, _) = plan(&runbook(fleet, pairs, at_once), fleet, &request).expect("a plan");
-    assert_eq!(plan.switchovers.len(), pairs.len());
-    plan
+    plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }
 
 #[test]

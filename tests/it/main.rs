@@ -5,6 +5,7 @@ mod cli;
 mod conformance;
 mod corpus;
 mod crash;
+mod fences;
 mod fleets;
 mod hooks;
 mod inventory;

@@ -38,12 +38,15 @@ impl Cook<'_> {
             return Err(self.left(LeftOutCode::BootUnsupported, why));
         };
         for node in [self.source, self.destination] {
-            if !node.abilities.iscsi_boot {
+            // What a silent source could do was never asked.
+            if !node.abilities.iscsi_boot && !(node.id == self.source.id && self.is_silent() && node.facts_at.is_none()) {
                 let why = format!("`boot.via: redfish-iscsi` needs an adapter with iSCSIBoot, and the BMC of `{}` shows none", node.name);
                 return Err(self.left(LeftOutCode::BootUnsupported, why));
             }
         }
-        let was = BootSettings { iscsi: Some(self.settings_of(self.source.id).iscsi.unwrap_or_default()), boot_override: None };
+        // A silent source is taken to open what the inventory says.
+        let opened = if self.is_silent() { Some(wanted.clone()) } else { self.settings_of(self.source.id).iscsi };
+        let was = BootSettings { iscsi: Some(opened.unwrap_or_default()), boot_override: None };
         let opens = was.iscsi.clone().unwrap_or_default();
         if !opens.is_clear() && (&opens.target, opens.lun) != (&wanted.target, wanted.lun) {
             let why = format!(

@@ -46,11 +46,15 @@ impl Cook<'_> {
     }
 }
 
-fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
-    let sensitive = |s: &SensitiveTemplate| match s {
+pub(super) fn render_sensitive(value: &SensitiveTemplate, scope: &Scope) -> Result<Sensitive, ExpressionError> {
+    match value {
         SensitiveTemplate::Plain(t) => t.render(scope).map(Sensitive::Plain),
         SensitiveTemplate::Secret(s) => Ok(Sensitive::Secret(s.clone())),
-    };
+    }
+}
+
+fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
+    let sensitive = |s: &SensitiveTemplate| render_sensitive(s, scope);
     let all = |m: &BTreeMap<String, SensitiveTemplate>| {
         m.iter().map(|(k, v)| Ok((k.clone(), sensitive(v)?))).collect::<Result<BTreeMap<_, _>, ExpressionError>>()
     };

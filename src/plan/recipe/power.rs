@@ -23,7 +23,9 @@ impl Cook<'_> {
                 destination_boot: boot.configure.as_ref().map(|c| c.was.clone()),
             })
         });
-        Step::PowerOff(PowerOff { machine: self.pair.source.clone(), soft, hard, landing: self.landing, way_back })
+        // Where nothing hard is allowed, a fence that switches off hard must not take over.
+        let silent = self.silent().filter(|_| hard.is_some());
+        Step::PowerOff(PowerOff { machine: self.pair.source.clone(), soft, hard, landing: self.landing, silent, way_back })
     }
 
     pub(super) fn power_on(&self) -> Step {
