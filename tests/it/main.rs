@@ -17,3 +17,4 @@ mod schema;
 mod seeds;
 mod store;
 mod tidy;
+mod vouchers;
