@@ -53,7 +53,7 @@ impl Carrier {
     /// time, and their answers are evidence of their own.
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
         let began = std::time::Instant::now();
-        let several = queries.iter().filter(|q| matches!(q, Query::System(_) | Query::Boot(_))).count() > 1;
+        let several = queries.len() > 1;
         let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q, several))).await;
         let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
         if began.elapsed() > LOOK_LIMIT && seen.len() > 1 && !agents {
@@ -65,7 +65,7 @@ impl Carrier {
         seen
     }
 
-    /// `several`: other BMCs' answers wait for this one, so a BMC that is silent must not make theirs too old.
+    /// `several`: other answers wait for this one, so a BMC that is silent must not make theirs too old.
     async fn look(&self, query: &Query, several: bool) -> Observation {
         let device = matches!(query, Query::System(_) | Query::Boot(_));
         let look = self.try_look(query);
