@@ -57,7 +57,7 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
         return Ok(ExitCode::Done);
     }
     super::plan::save(&bench.site.store, plan)?;
-    let go = Go { yes: how.yes, report: how.report.as_deref() };
+    let go = Go { yes: how.yes, report: how.report.as_deref(), allow_storm: false };
     if !super::apply::agreed(global, plan, &go)? {
         return Ok(ExitCode::Refused);
     }

@@ -101,6 +101,10 @@ pub enum ReasonCode {
     Asked,
     /// A limit of the runbook stopped new starts.
     Limit,
+    /// It is not predicted to end inside a window.
+    Window,
+    /// The look contradicts what a person said.
+    Contradicted,
 }
 
 impl fmt::Display for ReasonCode {

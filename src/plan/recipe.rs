@@ -71,6 +71,8 @@ pub fn compose(
         identical: u32::try_from(chosen.identical).unwrap_or(u32::MAX),
         warnings: cx.warnings(),
         landing: cx.landing,
+        predicted: None,
+        domains: Vec::new(),
         steps,
         already_so: Vec::new(),
         digest,
@@ -380,7 +382,7 @@ fn on_type(node: &Node) -> ResetType {
     }
 }
 
-fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
+pub(super) fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
     let sensitive = |s: &SensitiveTemplate| match s {
         SensitiveTemplate::Plain(t) => t.render(scope).map(Sensitive::Plain),
         SensitiveTemplate::Secret(s) => Ok(Sensitive::Secret(s.clone())),
@@ -401,6 +403,12 @@ fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, E
             headers: all(headers)?,
             json: json.as_ref().map(|j: &runbook::TemplateValue| j.render(scope)).transpose()?,
             expect: expect.clone(),
+        }),
+        ActionTemplate::Prompt { text, choices, fails, default } => HookAction::Prompt(PromptAction {
+            text: text.render(scope)?,
+            choices: choices.clone(),
+            fails: fails.clone(),
+            default: default.clone(),
         }),
     })
 }

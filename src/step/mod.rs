@@ -7,6 +7,7 @@
 
 mod ask;
 mod boot;
+mod confirm;
 mod fence;
 mod guard;
 mod hook;
@@ -17,6 +18,7 @@ mod reserve;
 
 pub use ask::*;
 pub use boot::*;
+pub use confirm::*;
 pub use fence::*;
 pub use guard::{Seen, power_of};
 pub use hook::*;
@@ -46,6 +48,7 @@ pub enum Step {
     AwaitBoot(AwaitBoot),
     PowerBack(PowerBack),
     Release(Release),
+    Confirm(Confirm),
 }
 
 macro_rules! each {
@@ -66,6 +69,7 @@ macro_rules! each {
             Step::AwaitBoot($s) => $body,
             Step::PowerBack($s) => $body,
             Step::Release($s) => $body,
+            Step::Confirm($s) => $body,
         }
     };
 }
@@ -112,6 +116,7 @@ impl Step {
             Step::AwaitBoot(_) => "await_boot",
             Step::PowerBack(_) => "power_back",
             Step::Release(_) => "release",
+            Step::Confirm(_) => "confirm",
         }
     }
 
@@ -125,6 +130,37 @@ impl Step {
         match self {
             Step::RunHook(h) => Some(&h.hook),
             _ => None,
+        }
+    }
+
+    /// The question, when the step is a hook that asks a person.
+    pub fn prompt(&self) -> Option<&PromptAction> {
+        match self.hook().map(|h| &h.action) {
+            Some(HookAction::Prompt(prompt)) => Some(prompt),
+            _ => None,
+        }
+    }
+
+    /// The two ends, for a step that every switchover has one of.
+    pub fn pair(&self) -> Option<&Pair> {
+        match self {
+            Step::PowerOn(on) => Some(&on.pair),
+            _ => None,
+        }
+    }
+
+    /// The longest that the step is allowed to take when nothing has to be repeated: its declared limits.
+    pub fn allowance(&self) -> Span {
+        let patience = self.patience(0);
+        let between = patience.apart.0.saturating_mul(u64::from(patience.reads.saturating_sub(1)));
+        match self {
+            Step::RunHook(run) => {
+                let once = run.hook.timeout.0;
+                Span(run.hook.until.map_or(once.saturating_mul(u64::from(run.hook.retries) + 1), |until| until.0.saturating_add(once)))
+            }
+            // Soft first, then hard: each has its time.
+            Step::PowerOff(off) if off.soft.is_some() && off.hard.is_some() => Span(patience.settle.0.saturating_add(off.landing.0)),
+            _ => Span(patience.settle.0.saturating_add(between)),
         }
     }
 

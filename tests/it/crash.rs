@@ -64,7 +64,10 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
             hook("zone", HookPoint::PostMigration, Rerun::Allowed, OnFailure::RollBack, true),
             hook("greet", HookPoint::PostBoot, Rerun::Allowed, OnFailure::Stop, false),
         ],
-        limits: Limits { at_once, stop_after_failures: None },
+        limits: Limits { at_once, ..Limits::default() },
+        windows: Vec::new(),
+        approval: None,
+        notify: Vec::new(),
         report: None,
     }
 }
@@ -77,6 +80,7 @@ pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing
         landing: coldswap::plan::Landing { default: Some(landing), by_node: BTreeMap::new() },
         only: Vec::new(),
         exclude: Vec::new(),
+        allow_storm: false,
     };
     let (plan, _) = plan(&runbook(fleet, pairs, at_once), fleet, &request).expect("a plan");
     assert_eq!(plan.switchovers.len(), pairs.len());

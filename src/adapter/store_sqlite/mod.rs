@@ -11,6 +11,7 @@
 mod inventory;
 mod journal;
 mod lock;
+mod mailbox;
 mod open;
 mod rows;
 mod writer;

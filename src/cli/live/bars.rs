@@ -2,6 +2,7 @@
 
 use crate::engine::{Outcome, Phase, Progress};
 use crate::model::Span;
+use crate::plan::Plan;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::OwoColorize;
 use std::collections::BTreeMap;
@@ -121,13 +122,18 @@ impl Bars {
     }
 
     /// How far the run is.
-    pub fn tally(&self, progress: &Progress) {
+    pub fn tally(&self, plan: &Plan, progress: &Progress) {
         let mut outcomes: BTreeMap<Outcome, u32> = BTreeMap::new();
         let mut flying = 0;
-        for track in &progress.tracks {
+        let mut held: BTreeMap<&str, u32> = BTreeMap::new();
+        for (index, track) in progress.tracks.iter().enumerate() {
             match track.phase {
                 Phase::Finished(outcome) => *outcomes.entry(outcome).or_insert(0) += 1,
-                Phase::Waiting => {}
+                Phase::Waiting => {
+                    if let Some(limit) = progress.held(plan, index) {
+                        *held.entry(limit.as_str()).or_insert(0) += 1;
+                    }
+                }
                 _ => flying += 1,
             }
         }
@@ -136,6 +142,7 @@ impl Bars {
         if flying > 0 {
             told.push(format!("{flying} in flight"));
         }
+        told.extend(held.iter().map(|(limit, n)| format!("{n} wait for {limit}")));
         if progress.paused.is_some() {
             told.push("paused".to_owned());
         }
