@@ -18,6 +18,7 @@ mod people;
 mod plan;
 mod runs;
 mod site;
+mod spares;
 mod switchover;
 mod validate;
 
@@ -87,6 +88,7 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Journal(args) => runs::journal(&global, &args),
         Command::Report(args) => runs::report(&global, &args),
         Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Spares(args) => spares::run(&global, args).await,
         Command::Completions(args) => Ok(output::completions(&args)),
         Command::Man => output::man(),
     }
