@@ -84,6 +84,10 @@ impl Engine {
             Phase::Finished(outcome) if !track.past_return => format!("{} has ended: {}", s.id, outcome.as_str()),
             Phase::Back => format!("{} is on its way back already", s.id),
             Phase::Settling => format!("{} is being settled", s.id),
+            _ if track.may_be_resolved() => format!(
+                "{} is past its point of no return; look at both nodes, then `coldswap decide` with `--moved` or `--not-moved`",
+                s.id
+            ),
             _ => format!(
                 "{} is past its point of no return: `{}` may have started. The way home is a new plan: `coldswap failback`",
                 s.id, s.destination.name

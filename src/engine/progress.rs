@@ -299,23 +299,24 @@ impl Track {
         self.begun_steps.iter().rev().flat_map(undo).collect()
     }
 
-    /// A fresh look at both nodes first. Moved: the records that are not there yet follow, and both nodes are given
-    /// back. Not moved: all that was begun is taken back.
+    /// A fresh look at both nodes first. Moved: what else belongs to a switchover follows, and both nodes are given back.
+    /// Not moved: all that was begun is taken back.
     fn settlement(&self, forward: &[Step], moved: bool) -> Vec<Step> {
         let Some(pair) = forward.iter().find_map(Step::pair) else { return Vec::new() };
-        let confirm = Step::Confirm(Confirm { pair: pair.clone(), moved });
-        let rest = if moved {
-            let kept = |s: &&Step| {
-                matches!(
-                    s,
-                    Step::SetMaintenance(_) | Step::MoveConnector(_) | Step::MoveTarget(_) | Step::MoveInstance(_) | Step::Release(_)
-                )
-            };
-            forward.iter().filter(kept).cloned().collect()
-        } else {
-            self.way_back(forward)
-        };
-        std::iter::once(confirm).chain(rest).collect()
+        let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new() };
+        if !moved {
+            return std::iter::once(Step::Confirm(confirm)).chain(self.way_back(forward)).collect();
+        }
+        let mut rest = Vec::new();
+        for step in forward {
+            match step {
+                Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
+                Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
+                Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),
+                _ => {}
+            }
+        }
+        std::iter::once(Step::Confirm(confirm)).chain(rest).collect()
     }
 
     /// Nothing but reservations was begun: the nodes themselves were not touched.

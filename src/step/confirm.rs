@@ -1,7 +1,7 @@
 //! Confirm: a person has said where the volumes are, and a fresh look at both nodes does not contradict.
 
 use super::guard::{power_of, source_off};
-use super::reserve::held;
+use super::reserve::{held, unreadable};
 use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,12 +9,20 @@ pub struct Confirm {
     pub pair: Pair,
     /// The person says that the destination has them and serves.
     pub moved: bool,
+    /// What must be recorded at the destination then.
+    #[serde(default)]
+    pub connectors: Vec<(ConnectorId, String)>,
+    #[serde(default)]
+    pub targets: Vec<(TargetId, String)>,
 }
 
 impl Confirm {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
+        let nodes = [Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        let connectors = self.connectors.iter().map(|(id, _)| Query::Connector(*id));
+        let targets = self.targets.iter().map(|(id, _)| Query::Target(*id));
+        nodes.into_iter().chain(connectors).chain(targets).collect()
     }
 
     /// Rules S1, S2 and S6 in one look: both are still ours, nothing can land any more, and the machine that is said
@@ -31,7 +39,27 @@ impl Confirm {
             }
         }
         let power = if self.moved { self.moved(&seen[0], &seen[1]) } else { self.not_moved(&seen[0], &seen[1]) };
-        power.err().unwrap_or(Verdict::Satisfied)
+        power.and_then(|()| self.recorded(&seen[4..])).err().unwrap_or(Verdict::Satisfied)
+    }
+
+    /// A record is never changed around a machine that runs (S1), so those that lag behind are a person's to correct.
+    fn recorded(&self, seen: &[Observation]) -> Result<(), Verdict> {
+        let names = self.connectors.iter().map(|(_, name)| name).chain(self.targets.iter().map(|(_, name)| name));
+        for (name, seen) in names.zip(seen) {
+            match seen {
+                Observation::At(node) if *node == self.pair.destination.node => {}
+                Observation::At(_) => {
+                    let text = format!(
+                        "`{name}` is not recorded at `{}`; correct the inventory, or say `--not-moved`",
+                        self.pair.destination.name
+                    );
+                    return Err(Verdict::Refuse(Reason::new(ReasonCode::Contradicted, text)));
+                }
+                Observation::Unreadable(fault) => return Err(unreadable(name, fault)),
+                other => unreachable!("a query for a record gives its node, not {other:?}"),
+            }
+        }
+        Ok(())
     }
 
     fn moved(&self, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
