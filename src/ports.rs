@@ -120,6 +120,10 @@ pub trait Store: Send + Sync {
     /// Append to a run's journal and set the power marks of nodes, in one commit.
     fn append(&self, run: &RunId, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// Put a request into a run's mailbox; its number. Durable when it returns.
+    fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError>;
+    /// Requests with a number above `after`, in order.
+    fn inbox(&self, run: &RunId, after: u64) -> Result<Vec<Posted>, StoreError>;
     /// Only one process may execute a run. The lock goes with the process, however it ends.
     fn lock_run(&self, run: &RunId) -> Result<RunLock, StoreError>;
 }

@@ -7,10 +7,10 @@ use super::look::{ASKED_AT_ONCE, learn, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
 use crate::diagnostic::Source;
-use crate::executor::{Ended, Ports, entries, execute, gather};
+use crate::executor::{Control, Ended, Ports, entries, execute, gather};
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
-use crate::ports::Store;
+use crate::ports::{Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use crate::runbook::Runbook;
 use std::io::IsTerminal;
@@ -21,10 +21,11 @@ use std::sync::Arc;
 pub struct Go<'a> {
     pub yes: bool,
     pub report: Option<&'a Path>,
+    pub allow_storm: bool,
 }
 
 pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let go = Go { yes: args.yes, report: args.report.as_deref() };
+    let go = Go { yes: args.yes, report: args.report.as_deref(), allow_storm: args.choose.allow_storm };
     let bytes = files::source(&args.file)?;
     if bytes.text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') && args.file.extension().is_some_and(|e| e == "json") {
         return saved(global, args, &bytes.text, &go).await;
@@ -79,6 +80,9 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
             Failure::refused(format!("`{name}` is not the plan {} that the store knows; it was changed", plan.id)).hint("plan again")
         );
     }
+    if let Some(storm) = plan.storm.as_ref().filter(|_| !go.allow_storm) {
+        return Err(Failure::refused(format!("P024: a storm: {storm}")).hint("if it is meant, `--allow-storm`"));
+    }
     if !agreed(global, &plan, go)? {
         return Ok(ExitCode::Refused);
     }
@@ -130,7 +134,11 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
     }
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
-    carry_out(global, ports, Arc::new(plan), run, go.report).await
+    if plan.storm.is_some() && go.allow_storm {
+        let allow = Request::Decide { matter: Matter::Storm, choice: "allow".to_owned(), why: None };
+        ports.store.post(&run, site.now(), &super::people::who(None), &allow)?;
+    }
+    carry_out(global, ports, Arc::new(plan), run, go.report, control::listen()).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -142,12 +150,24 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone"))
             .hint("`coldswap show` still tells what happened"));
     }
+    // Another process is at it: then a pause is what is to be lifted.
+    match ports.store.lock_run(&run) {
+        Err(StoreError::Locked(_)) => return super::people::wait_for(global, &site, &row, args.by.as_deref(), Request::Resume).await,
+        other => drop(other?),
+    }
     let plan = super::runs::plan_of(&site, &row.plan)?;
-    carry_out(global, ports, Arc::new(plan), run, args.report.as_deref()).await
+    carry_out(global, ports, Arc::new(plan), run, args.report.as_deref(), control::listen()).await
 }
 
-async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, report_file: Option<&Path>) -> Result<ExitCode, Failure> {
-    let control = control::listen();
+/// See a run through from wherever it is, and report.
+pub async fn carry_out(
+    global: &Global,
+    ports: Ports,
+    plan: Arc<Plan>,
+    run: RunId,
+    report_file: Option<&Path>,
+    control: tokio::sync::mpsc::UnboundedReceiver<Control>,
+) -> Result<ExitCode, Failure> {
     let mut live = Live::new(plan.clone(), global.quiet);
     let ended = execute(plan.clone(), run.clone(), ports.clone(), control, &mut live).await;
     ports.bmc.close().await;

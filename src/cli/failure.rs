@@ -58,11 +58,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
-        let code = match error {
-            StoreError::Used { .. } | StoreError::Locked(_) | StoreError::Format { .. } => ExitCode::Refused,
-            StoreError::Failed(_) => ExitCode::Bug,
-        };
-        Failure::Said { message: error.to_string(), hint: None, code }
+        // A disk that is full and a store that cannot be written are no bugs, and nothing was touched yet.
+        Failure::refused(error.to_string())
     }
 }
 
@@ -75,7 +72,7 @@ impl From<Fault> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Failure {
         match error {
-            ExecuteError::Store(error) => error.into(),
+            ExecuteError::Store(error @ (StoreError::Locked(_) | StoreError::Used { .. } | StoreError::Format { .. })) => error.into(),
             other => Failure::Said {
                 message: other.to_string(),
                 hint: Some("nothing more was sent; `coldswap resume` looks again and goes on".into()),

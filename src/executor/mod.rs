@@ -6,11 +6,14 @@
 mod carry;
 mod gather;
 mod journal;
+mod notify;
+mod openings;
 mod watch;
 
 pub use carry::Ports;
 pub use gather::{Gathered, gather};
 pub use journal::{BadJournal, entries, record};
+pub use openings::openings;
 pub use watch::Watch;
 
 use crate::engine::{BadEvent, Engine, Entry, Input, LogError};
@@ -18,6 +21,7 @@ use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::{RunLock, StoreError};
 use journal::JournalLog;
+use notify::Notifier;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -53,7 +57,12 @@ pub enum ExecuteError {
     Event { run: RunId, bad: BadEvent },
     #[error("the inventory cannot be read: {0}")]
     Inventory(Fault),
+    #[error("`windows` cannot be worked out here, so none is open: {0}")]
+    Windows(String),
 }
+
+/// How often the mailbox is looked into. A person does not notice, and neither does the store.
+const MAILBOX: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Carry out a plan, from wherever its journal says that it is. Holds the run's lock until it returns.
 ///
@@ -74,21 +83,59 @@ pub async fn execute(
     let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
     let mut engine =
         Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
+    engine.set_openings(openings(&engine.plan().windows, ports.clock.now()).map_err(ExecuteError::Windows)?);
     ports.store.set_status(&run, "running")?;
     for entry in &journal {
         watch.saw(entry, engine.progress());
     }
-    let (send, mut heard) = mpsc::unbounded_channel::<Input>();
-    let mut errands = carry::Errands::new(carry::Carrier::new(ports.clone(), &fleet), send);
+    let mut notifier = Notifier::start(engine.shared_plan(), run.clone(), &ports);
+    let carrier = carry::Carrier::new(ports.clone(), &fleet);
     drop(fleet);
+    let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), &mut control, watch, &mut notifier).await;
+    watch.finished();
+    let how = match &ended {
+        Ok(Ended::Finished) => "finished; `coldswap report` tells how",
+        Ok(Ended::Parked) => "parked; `coldswap resume` goes on",
+        Ok(Ended::Left) => "left with switchovers in flight; `coldswap resume` goes on",
+        Err(_) => "stopped: the store cannot be written; nothing more is sent until `coldswap resume`",
+    };
+    notifier.end(how).await;
+    let ended = ended?;
+    match ended {
+        Ended::Finished => ports.store.set_status(&run, "finished")?,
+        Ended::Parked => ports.store.set_status(&run, "parked")?,
+        Ended::Left => {}
+    }
+    Ok(ended)
+}
+
+async fn carry_on(
+    engine: &mut Engine,
+    run: &RunId,
+    ports: &Ports,
+    (carrier, log): (carry::Carrier, &mut JournalLog),
+    control: &mut mpsc::UnboundedReceiver<Control>,
+    watch: &mut dyn Watch,
+    notifier: &mut Notifier,
+) -> Result<Ended, ExecuteError> {
+    let (send, mut heard) = mpsc::unbounded_channel::<Input>();
+    let mut errands = carry::Errands::new(carrier, send);
+    let mut mailbox = tokio::time::interval(MAILBOX);
+    mailbox.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watching_control = true;
+    // What was asked while nobody carried the run out comes before anything starts.
+    take_mail(engine, run, ports)?;
+    while let Ok(Control::Pause(why)) = control.try_recv() {
+        engine.accept(ports.clock.now(), Input::Pause(why));
+    }
     loop {
         let ready = engine.ready(ports.clock.now());
         let (done, wake) = (ready.done(), ready.wake_at());
         let entries: Vec<Entry> = ready.entries().to_vec();
-        let orders = tokio::task::block_in_place(|| ready.store(&mut log))?;
+        let orders = tokio::task::block_in_place(|| ready.store(log))?;
         for entry in &entries {
             watch.saw(entry, engine.progress());
+            notifier.hear(entry);
         }
         for order in orders {
             errands.send(order);
@@ -103,22 +150,26 @@ pub async fn execute(
             }
             asked = control.recv(), if watching_control => match asked {
                 Some(Control::Pause(why)) => engine.accept(ports.clock.now(), Input::Pause(why)),
-                Some(Control::Leave) => {
-                    watch.finished();
-                    return Ok(Ended::Left);
-                }
+                Some(Control::Leave) => return Ok(Ended::Left),
                 None => watching_control = false,
             },
-            () = sleep_until(wake, &ports) => {}
+            _ = mailbox.tick() => take_mail(engine, run, ports)?,
+            () = sleep_until(wake, ports) => {}
         }
         while let Ok(input) = heard.try_recv() {
             engine.accept(ports.clock.now(), input);
         }
     }
-    watch.finished();
-    let ended = if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked };
-    ports.store.set_status(&run, if ended == Ended::Finished { "finished" } else { "parked" })?;
-    Ok(ended)
+    Ok(if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked })
+}
+
+/// What people have asked from other terminals since.
+fn take_mail(engine: &mut Engine, run: &RunId, ports: &Ports) -> Result<(), StoreError> {
+    let posted = tokio::task::block_in_place(|| ports.store.inbox(run, engine.progress().last_request))?;
+    for posted in posted {
+        engine.accept(ports.clock.now(), Input::Request(posted));
+    }
+    Ok(())
 }
 
 async fn sleep_until(wake: Option<Time>, ports: &Ports) {

@@ -5,12 +5,14 @@
 //! names when it comes On. It asks neither the inventory nor the engine.
 
 mod case;
+mod gates;
 mod harness;
 mod queue;
 mod rng;
 mod world;
 
 pub use case::*;
+pub use gates::*;
 pub use harness::*;
 pub use rng::*;
 pub use world::*;

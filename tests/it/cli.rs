@@ -84,7 +84,7 @@ fn record(name: &str, address: &str, serves: bool, facts: &Facts) -> NodeRecord 
 }
 
 impl Place {
-    fn new(power: Span) -> Place {
+    pub fn new(power: Span) -> Place {
         Place::of(power, 2, &Facts { model: Some("C1".into()), ..Facts::default() })
     }
 
@@ -128,7 +128,7 @@ impl Place {
         std::fs::write(self.path(name), text).expect("a file is written");
     }
 
-    fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+    pub fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
         command(self.directory.path()).args(args).assert()
     }
 
@@ -150,7 +150,7 @@ impl Place {
     }
 
     /// Wait until the journal of `r-1` has an event that contains `text`.
-    fn wait_for(&self, text: &str) {
+    pub fn wait_for(&self, text: &str) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(20) {
             let output = command(self.directory.path()).args(["journal", "r-1"]).output().expect("it runs");
@@ -174,7 +174,7 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -1,7 +1,7 @@
 //! Plans, runs and their journals.
 
 use super::writer::Failure;
-use super::{SqliteStore, meta, set_meta};
+use super::{SqliteStore, mailbox, meta, set_meta};
 use crate::model::*;
 use crate::ports::{Record, RunLock, RunRow, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -16,7 +16,7 @@ fn run(db: &Connection, id: &RunId) -> Result<Option<RunRow>, Failure> {
     Ok(db.prepare_cached(&format!("{RUNS} WHERE id = ?1"))?.query_row([&id.0], run_row).optional()?)
 }
 
-fn known_run(db: &Connection, id: &RunId) -> Result<(), Failure> {
+pub(super) fn known_run(db: &Connection, id: &RunId) -> Result<(), Failure> {
     match run(db, id)? {
         Some(_) => Ok(()),
         None => Err(StoreError::Failed(format!("there is no run `{id}` in this store")).into()),
@@ -180,6 +180,16 @@ impl Store for SqliteStore {
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
         Ok(self.read(move |db| journal(db, &run))?)
+    }
+
+    fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError> {
+        let (run, by, request) = (run.clone(), by.to_owned(), request.clone());
+        Ok(self.write(move |db| mailbox::post(db, &run, at, &by, &request))?)
+    }
+
+    fn inbox(&self, run: &RunId, after: u64) -> Result<Vec<Posted>, StoreError> {
+        let run = run.clone();
+        Ok(self.read(move |db| mailbox::inbox(db, &run, after))?)
     }
 
     fn lock_run(&self, run: &RunId) -> Result<RunLock, StoreError> {

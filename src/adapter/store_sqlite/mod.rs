@@ -12,6 +12,7 @@ mod attestations;
 mod inventory;
 mod journal;
 mod lock;
+mod mailbox;
 mod open;
 mod rows;
 mod writer;

@@ -132,6 +132,7 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Opened> {
         set_meta(&transaction, "created_at", &now().0.to_string())?;
     }
     transaction.execute_batch(super::attestations::SCHEMA)?;
+    transaction.execute_batch(super::mailbox::TABLE)?;
     let id = meta(&transaction, "store_id")?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     transaction.commit()?;
     Ok(Opened { connection, reader: None, id: StoreId(id) })
