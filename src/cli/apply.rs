@@ -3,10 +3,11 @@
 use super::args::{ApplyArgs, Global, ResumeArgs};
 use super::lab::Bench;
 use super::live::Live;
-use super::look::{learn, look};
+use super::look::look;
 use super::site::Site;
 use super::{Failure, control, files, output};
-use crate::executor::{Ended, Ports, entries, execute, gather};
+use crate::executor::{Ended, Gathered, Looks, Ports, entries, execute};
+use crate::model::gate::gates;
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::Store;
@@ -31,7 +32,7 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
     let id = ports.store.next_plan_id()?;
-    let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await?;
+    let looked = look(global, &bench.site, &Looks::of(&ports), (&runbook, Some(&source)), &args.choose, id).await?;
     super::plan::save(&bench.site.store, &looked.plan)?;
     if !agreed(global, &looked.plan, &go)? {
         return Ok(ExitCode::Refused);
@@ -66,7 +67,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Ok(ExitCode::Refused);
     }
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
-    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, 512, |_| nodes, |_, _| ()).await?;
+    let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
     learn(global, &site, &ports, &gathered).await;
     begin(global, &site, ports, plan, go).await
 }
@@ -140,8 +141,25 @@ async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, r
     Ok(report::exit_code(&report))
 }
 
+/// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
+/// reserves the node compares again.
+pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
+    for (node, report) in &gathered.reports {
+        if let Err(fault) = ports.inventory.learn(*node, report, site.now()).await {
+            output::note(global, format!("warning: {fault}"));
+        }
+    }
+}
+
 /// The report of a run from what the store holds.
 pub fn make_report(store: &dyn Store, plan: &Plan, run: &RunId) -> Result<Report, Failure> {
     let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
     report::report(plan, &report::About::run(run.clone()), &journal).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))
+}
+
+gates! {
+    "saved plan", "a saved plan is carried out once, in its own store, and word for word",
+        Closed, "a plan that is applied twice finds a world that it was not made for", a_saved_plan_is_single_use_and_bound_to_its_store;
+    "learning facts", "what a BMC says of itself is remembered before a run; where that is refused the run goes on",
+        Open, "the step that reserves the node compares again", a_node_that_changed_since_the_plan_is_refused_and_the_rest_goes_on;
 }

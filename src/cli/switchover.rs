@@ -1,12 +1,13 @@
 //! `switchover`: one node, no file. The runbook that the Ironic specification describes, made on the spot and put
 //! through the same planner and engine.
 
-use super::apply::{Go, begin};
+use super::apply::{Go, begin, learn};
 use super::args::{ChooseArgs, Global, NodeSwitchoverArgs, SwitchoverArgs, SwitchoverHow};
 use super::lab::Bench;
-use super::look::{learn, look};
+use super::look::look;
 use super::{Failure, files, output};
 use crate::diagnostic::Source;
+use crate::executor::Looks;
 use crate::report::ExitCode;
 use crate::runbook::{Runbook, Vars, read_runbook};
 use crate::{plan, plan::Plan};
@@ -49,7 +50,7 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
     let bench = Bench::open(global, how.lab.as_deref(), !how.dry_run).await?;
     let ports = bench.site.ports();
     let id = if how.dry_run { "unsaved".into() } else { ports.store.next_plan_id()? };
-    let looked = look(global, &bench.site, &ports, (&runbook, None), &ChooseArgs::default(), id).await?;
+    let looked = look(global, &bench.site, &Looks::of(&ports), (&runbook, None), &ChooseArgs::default(), id).await?;
     let plan: &Plan = &looked.plan;
     if how.dry_run {
         ports.bmc.close().await;

@@ -1,6 +1,7 @@
 //! Who may start now, and when nothing new may.
 
 use super::progress::{Phase, Progress};
+use crate::model::gate::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use std::collections::{BTreeMap, VecDeque};
@@ -87,4 +88,9 @@ pub(super) fn brake(plan: &Plan, failures: u32, going_back: u32) -> Option<Reaso
             format!("`limits.stop_after_failures: {limit}` is reached ({count} of {total}); `coldswap resume` goes on with the rest");
         Reason::new(ReasonCode::Limit, text)
     })
+}
+
+gates! {
+    "stop after failures", "nothing new starts once so many switchovers have failed or are on their way back",
+        Closed, "a run that stops too early costs a `resume`, one that goes on costs machines", every_kind_of_event_is_told;
 }

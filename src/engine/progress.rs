@@ -2,6 +2,7 @@
 //! refuses an event that does not fit, so that a damaged journal is noticed and never acted upon.
 
 use super::event::*;
+use crate::model::gate::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::step::{PowerOff, Step, Undo};
@@ -204,4 +205,9 @@ fn cut_off(step: &Step) -> Option<Step> {
         }
         _ => None,
     }
+}
+
+gates! {
+    "journal that fits", "an event that cannot follow on what came before ends the reading of the journal",
+        Closed, "a damaged journal must not be acted upon", a_journal_that_does_not_fit_gives_no_report;
 }

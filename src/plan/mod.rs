@@ -8,18 +8,25 @@ mod audit;
 pub mod candidates;
 mod diff;
 pub mod explain;
+pub mod home;
+mod predict;
 mod recipe;
 mod types;
 
 pub use assign::{Choice, LeftOut, PoolUse, choose};
 pub use candidates::LeftOutCode;
 pub use diff::*;
+pub use predict::{kind_of, model_of, predict};
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::*;
 use crate::runbook::Runbook;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What planning guards, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[candidates::GATES, audit::GATES, home::GATES, predict::GATES];
 
 /// What a plan needs to know that is neither in the runbook nor in the fleet.
 #[derive(Clone, Debug)]
@@ -32,13 +39,15 @@ pub struct Request {
     /// Only these sources, by name or uuid. Empty: all.
     pub only: Vec<String>,
     pub exclude: Vec<String>,
+    /// What the way home owes, by the node that holds the volumes now. Empty: an ordinary plan.
+    pub home: BTreeMap<NodeId, home::Homecoming>,
 }
 
 /// How long power commands may take to show (rule S6).
 #[derive(Clone, Debug, Default)]
 pub struct Landing {
     pub default: Option<Span>,
-    pub by_node: std::collections::BTreeMap<NodeId, Span>,
+    pub by_node: BTreeMap<NodeId, Span>,
 }
 
 /// States lag behind commands by 10 to 70 s on real machines (powerman PR #47 and #72); a minute and a half covers all
@@ -56,7 +65,8 @@ impl Landing {
 /// # Errors
 /// What keeps this runbook from being carried out on this fleet, all of it at once.
 pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let choice = choose(runbook, fleet, (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
+    let choice =
+        choose(runbook, &home::as_spares(fleet, &request.home), (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
     let mut after = fleet.clone();
@@ -104,6 +114,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         pools: choice.pools,
         limits: RunLimits { at_once: runbook.limits.at_once, stop_after_failures: runbook.limits.stop_after_failures },
         report: runbook.report.clone(),
+        failback_of: None,
     };
     Ok((plan, diagnostics))
 }

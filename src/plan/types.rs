@@ -28,6 +28,9 @@ pub struct Plan {
     pub limits: RunLimits,
     /// Path of the report; may hold `{{ run.id }}`.
     pub report: Option<String>,
+    /// The run whose switchovers this plan takes home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback_of: Option<RunId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +71,9 @@ pub struct Switchover {
     pub already_so: Vec<u32>,
     /// Of the facts and generations that this switchover rests on.
     pub digest: String,
+    /// How long it will take, where earlier runs say enough about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Spread>,
 }
 
 impl Switchover {

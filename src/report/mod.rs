@@ -6,6 +6,7 @@
 
 mod exit_code;
 mod fold;
+mod learned;
 mod stamp;
 mod tally;
 pub mod text;
@@ -13,6 +14,7 @@ mod types;
 
 pub use exit_code::{ExitCode, exit_code};
 pub use fold::Fold;
+pub use learned::learn;
 pub use stamp::{Stamp, Took, brief};
 pub use types::*;
 

@@ -2,6 +2,7 @@
 
 use super::reserve::{held, unreadable};
 use super::*;
+use crate::model::gate::gates;
 
 /// The source is certainly off: one ForceOff of ours, then so many reads in a row, apart, from the right machine, with
 /// no power command of any run still to land on either end.
@@ -68,4 +69,10 @@ impl Fence {
     pub(super) fn remark(&self) -> String {
         String::new()
     }
+}
+
+gates! {
+    "fence", "the source is certainly Off: a ForceOff of our own, then several reads in a row",
+        Closed, "a watchdog's power cycle also reads Off for a moment; a source that cannot be fenced is not moved",
+        an_acknowledgement_that_is_believed;
 }

@@ -77,6 +77,7 @@ pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing
         landing: coldswap::plan::Landing { default: Some(landing), by_node: BTreeMap::new() },
         only: Vec::new(),
         exclude: Vec::new(),
+        home: BTreeMap::new(),
     };
     let (plan, _) = plan(&runbook(fleet, pairs, at_once), fleet, &request).expect("a plan");
     assert_eq!(plan.switchovers.len(), pairs.len());

@@ -79,6 +79,7 @@ fn plan_of(count: u32) -> Arc<Plan> {
             steps: vec![Step::PowerOff(off), Step::Fence(fence)],
             already_so: Vec::new(),
             digest: String::new(),
+            predicted: None,
         }
     };
     let plan = serde_json::json!({
