@@ -44,8 +44,19 @@ pub struct DrillTime {
     pub what: String,
     #[serde(flatten)]
     pub spread: Spread,
-    /// How many were measured; 0: it is assumed, or the lab says so.
+    /// How many were measured; 0 where it is from elsewhere.
     pub measured: usize,
+    pub from: TimeFrom,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFrom {
+    /// The journals of past runs.
+    Measured,
+    /// The lab's own timing.
+    Lab,
+    Assumed,
 }
 
 /// The copy of the world that is drilled on.
@@ -95,12 +106,12 @@ pub async fn run(global: &Global, args: &DrillArgs) -> Result<ExitCode, Failure>
         format_version: DRILL_FORMAT,
         runbook: runbook.name.clone(),
         seeds,
-        faults: faults.into_iter().chain((own > 0).then(|| format!("{own} rules"))).collect(),
+        faults: faults.into_iter().chain((own > 0).then(|| format!("{own} rule{} of its own", if own == 1 { "" } else { "s" }))).collect(),
         never_read: copy.never_read,
-        times: times_of(&copy.times),
+        times: times_of(&copy.times, args.lab.is_some()),
         modes,
     };
-    output::print(global, || text::render(&result, &history, args), || serde_json::json!(result));
+    output::print(global, || text::render(&result, &history), || serde_json::json!(result));
     Ok(exit_code(&result))
 }
 
@@ -259,16 +270,17 @@ fn tell_one(global: &Global, plan: &Plan, setting: &Setting, seed: u64) -> Resul
     Ok(report::exit_code(&report))
 }
 
-fn times_of(times: &Times) -> Vec<DrillTime> {
+fn times_of(times: &Times, lab: bool) -> Vec<DrillTime> {
     let measured: Vec<DrillTime> = times
         .measured
         .known()
         .filter(|(what, ..)| times.assumed.contains_key(what) || what.starts_with("hook "))
-        .map(|(what, spread, measured)| DrillTime { what: what.to_owned(), spread, measured })
+        .map(|(what, spread, measured)| DrillTime { what: what.to_owned(), spread, measured, from: TimeFrom::Measured })
         .collect();
     let known = |what: &str| measured.iter().any(|t| t.what == what);
     let assumed = times.assumed.iter().filter(|(what, _)| !known(what));
-    let assumed = assumed.map(|(what, spread)| DrillTime { what: (*what).to_owned(), spread: *spread, measured: 0 });
+    let from = |what: &str| if lab && what != "hook" { TimeFrom::Lab } else { TimeFrom::Assumed };
+    let assumed = assumed.map(|(what, spread)| DrillTime { what: (*what).to_owned(), spread: *spread, measured: 0, from: from(what) });
     let mut all: Vec<DrillTime> = assumed.collect();
     all.extend(measured);
     all.sort_by(|a, b| a.what.cmp(&b.what));

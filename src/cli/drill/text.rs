@@ -1,6 +1,6 @@
 //! A drill's findings for people: what came of it, then who has no way out and why.
 
-use super::{DrillArgs, DrillResult, History};
+use super::{DrillResult, History, TimeFrom};
 use crate::model::Spread;
 use crate::report::brief;
 use crate::sim::drill::{Drilled, Found};
@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// Reasons that are told of a switchover; the JSON has them all.
 const WHYS: usize = 3;
 
-pub fn render(result: &DrillResult, history: &History, args: &DrillArgs) -> String {
+pub fn render(result: &DrillResult, history: &History) -> String {
     let mut out = String::new();
     let faults = if result.faults.is_empty() { "no faults (`--fault`, `--drill`)".to_owned() } else { result.faults.join(", ") };
     let _ = writeln!(out, "drill of {}: {} seeds, {faults}; a copy, nothing was touched", result.runbook, result.seeds);
@@ -17,7 +17,11 @@ pub fn render(result: &DrillResult, history: &History, args: &DrillArgs) -> Stri
         let _ = writeln!(out, "times learned from {} switchovers of {} runs", history.switchovers, history.runs);
     }
     for time in &result.times {
-        let from = if time.measured > 0 { format!("{} measured", time.measured) } else { given(args).to_owned() };
+        let from = match time.from {
+            TimeFrom::Measured => format!("{} measured", time.measured),
+            TimeFrom::Lab => "as the lab says".to_owned(),
+            TimeFrom::Assumed => "assumed".to_owned(),
+        };
         let _ = writeln!(out, "  {:<12} {:<24} {from}", time.what, spread(&time.spread));
     }
     if result.never_read > 0 {
@@ -31,10 +35,6 @@ pub fn render(result: &DrillResult, history: &History, args: &DrillArgs) -> Stri
         out.push_str("\nthe same command with `--seed N` tells that run whole\n");
     }
     out
-}
-
-fn given(args: &DrillArgs) -> &'static str {
-    if args.lab.is_some() { "as the lab says" } else { "assumed" }
 }
 
 fn spread(spread: &Spread) -> String {
@@ -100,7 +100,8 @@ fn troubles(out: &mut String, found: &Found) {
                 writeln!(out, "    {}  {:>6} {outcome}, {}: {} (seed {})", s.id, share(why.runs, found.runs), why.code, why.text, why.seed);
         }
         if s.whys.len() > WHYS {
-            let _ = writeln!(out, "    {}  and {} reasons more", s.id, s.whys.len() - WHYS);
+            let more = s.whys.len() - WHYS;
+            let _ = writeln!(out, "    {}  and {more} more reason{}", s.id, if more == 1 { "" } else { "s" });
         }
     }
 }
