@@ -11,12 +11,13 @@ mod openings;
 mod watch;
 
 pub use carry::Ports;
-pub use gather::{Gathered, gather};
+pub use gather::{Gathered, Looks, Records};
 pub use journal::{BadJournal, entries, record};
 pub use openings::openings;
 pub use watch::Watch;
 
 use crate::engine::{BadEvent, Engine, Entry, Input, LogError};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::{RunLock, StoreError};
@@ -177,4 +178,9 @@ async fn sleep_until(wake: Option<Time>, ports: &Ports) {
         Some(at) => tokio::time::sleep(at.since(ports.clock.now()).duration()).await,
         None => std::future::pending().await,
     }
+}
+
+gates! {
+    "one executor", "a run is carried out by one process at a time",
+        Closed, "two processes would send every command twice", a_run_is_executed_once_at_a_time;
 }

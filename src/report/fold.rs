@@ -209,6 +209,7 @@ fn waiting(planned: &Switchover) -> SwitchoverReport {
         ended_at: None,
         took: None,
         dark: None,
+        predicted: planned.predicted.map(|s| Predicted { p50: Took::new(s.p50), p95: Took::new(s.p95) }),
         rolled_back: None,
         cut_off: None,
         fence: None,
