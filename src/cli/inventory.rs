@@ -12,7 +12,7 @@ use crate::ports::{Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<Exit
     let text = write_inventory(&fleet, if wants_json { Format::Json } else { Format::Yaml });
     match out {
         Some(path) => files::write_whole(path, text.as_bytes())?,
-        None => output::print(&Global { output: super::args::Output::Text, ..global.clone() }, || text, || json!({})),
+        None => output::raw(&text),
     }
     Ok(ExitCode::Done)
 }
@@ -99,6 +99,12 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
         (_, _, Some(debt)) => format!("owes: {debt}"),
         _ => String::new(),
     };
+    // Looked through once, not once for each node.
+    let mut targets: BTreeMap<NodeId, Vec<&VolumeTarget>> = BTreeMap::new();
+    fleet.targets.values().for_each(|t| targets.entry(t.node).or_default().push(t));
+    targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
+    let mut connectors: BTreeMap<NodeId, Vec<&str>> = BTreeMap::new();
+    fleet.connectors.values().for_each(|c| connectors.entry(c.node).or_default().push(&c.connector_id));
     let text = || {
         if nodes.is_empty() {
             return "no nodes; `coldswap inventory import FILE` takes them from a file\n".to_owned();
@@ -106,7 +112,7 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
         let width = nodes.iter().map(|n| n.name.chars().count()).max().unwrap_or(0);
         nodes.iter().fold(String::new(), |mut out, n| {
             let rack = n.failure_domain.rack.as_deref().unwrap_or("-");
-            let volumes = fleet.targets_of(n.id).len();
+            let volumes = targets.get(&n.id).map_or(0, Vec::len);
             let line = format!(
                 "{:<width$}  {:<10}  rack {:<6}  {volumes} volume{}  {}",
                 n.name,
@@ -125,8 +131,8 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
             .map(|n| {
                 json!({"name": n.name, "uuid": n.id, "provision_state": n.provision_state, "failure_domain": n.failure_domain,
                        "maintenance": n.maintenance, "reservation": n.reservation, "debt": n.debt, "instance": n.instance,
-                       "volume_targets": fleet.targets_of(n.id).iter().map(|t| &t.volume_id).collect::<Vec<_>>(),
-                       "volume_connectors": fleet.connectors_of(n.id).map(|c| &c.connector_id).collect::<Vec<_>>()})
+                       "volume_targets": targets.get(&n.id).into_iter().flatten().map(|t| &t.volume_id).collect::<Vec<_>>(),
+                       "volume_connectors": connectors.get(&n.id).into_iter().flatten().collect::<Vec<_>>()})
             })
             .collect();
         json!({ "nodes": list })

@@ -24,6 +24,10 @@ pub(super) struct Flight {
     pub told_at: Option<Time>,
     /// The answer said that it certainly did not happen, so that waiting for it is idle.
     pub told_in_vain: Option<Fault>,
+    /// Nobody knows whether the command arrived.
+    pub told_unknown: bool,
+    /// A soft off that got lost was asked for a second time.
+    pub asked_again: bool,
     /// An earlier process intended this step.
     pub inherited: bool,
     /// What a hook with a check said of itself.
@@ -43,6 +47,8 @@ impl Flight {
             state,
             told_at: None,
             told_in_vain: None,
+            told_unknown: false,
+            asked_again: false,
             hook_result: None,
             inherited,
             waiting_since: None,
@@ -56,6 +62,8 @@ impl Flight {
     pub fn fresh_attempt(&mut self) {
         self.told_at = None;
         self.told_in_vain = None;
+        self.told_unknown = false;
+        self.asked_again = false;
         self.hook_result = None;
         self.waiting_since = None;
         self.break_streak();
@@ -82,14 +90,14 @@ impl Flight {
     }
 }
 
-/// How long to pause before looking again: a tenth of the time already waited, so that a wait is never more than a
-/// tenth too long, and a BMC that takes minutes is not asked hundreds of times.
+/// How long to pause before looking again: an eighth of the time already waited, so that a wait is never more than an
+/// eighth too long, and a BMC that takes minutes is not asked hundreds of times.
 pub(super) fn poll_pause(waited: Span) -> Span {
-    Span((waited.0 / 10).clamp(POLL_MIN.0, POLL_MAX.0))
+    Span((waited.0 / 8).clamp(POLL_MIN.0, POLL_MAX.0))
 }
 
 /// A BMC answers in some 20 ms; asking more often than this buys nothing.
-const POLL_MIN: Span = Span::millis(100);
+const POLL_MIN: Span = Span::millis(150);
 /// And a boot that takes a quarter of an hour is noticed within seconds.
 const POLL_MAX: Span = Span::secs(5);
 
@@ -97,3 +105,6 @@ const POLL_MAX: Span = Span::secs(5);
 pub(super) fn backoff(attempt: u32) -> Span {
     Span((1000u64 << attempt.min(5)).min(30_000))
 }
+
+/// A machine that was asked to shut down shows it sooner than this, or has not heard.
+pub(super) const ASK_AGAIN: Span = Span::secs(3);

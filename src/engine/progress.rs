@@ -88,10 +88,12 @@ pub struct Progress {
 
 /// An event that does not fit: a damaged journal, or a bug of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {event} does not fit the state of {what}; the journal is damaged or was written by another version")]
-pub struct BadEvent {
-    pub what: String,
-    pub event: String,
+pub enum BadEvent {
+    #[error("event {event} does not fit the state of {what}; the journal is damaged or was written by another version")]
+    Misfit { what: String, event: String },
+    /// Steps are told by their number: with another plan every number would mean another step.
+    #[error("the journal is of plan `{journal}` and not of plan `{plan}`; take the run up with the plan that it was started with")]
+    OtherPlan { journal: PlanId, plan: PlanId },
 }
 
 impl Progress {
@@ -134,7 +136,12 @@ impl Progress {
     /// # Errors
     /// [`BadEvent`] when the event cannot follow on what came before.
     pub fn apply(&mut self, plan: &Plan, entry: &Entry) -> Result<(), BadEvent> {
-        let bad = |what: String| BadEvent { what, event: format!("{:?}", entry.event) };
+        let bad = |what: String| BadEvent::Misfit { what, event: format!("{:?}", entry.event) };
+        if let Event::RunStarted { plan: journal, .. } = &entry.event
+            && *journal != plan.id
+        {
+            return Err(BadEvent::OtherPlan { journal: journal.clone(), plan: plan.id.clone() });
+        }
         if let Some(voice) = entry.event.voice() {
             self.last_request = self.last_request.max(voice.request);
         }

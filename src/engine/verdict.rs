@@ -1,6 +1,6 @@
 //! What follows from what was seen and heard.
 
-use super::flight::{State, backoff, poll_pause};
+use super::flight::{ASK_AGAIN, State, backoff, poll_pause};
 use super::*;
 use crate::step::{Command, Observation, Patience, Verdict};
 
@@ -40,16 +40,14 @@ impl Engine {
         let Some(step) = self.step(index) else { return };
         let cx = self.context(index);
         let verdict = step.evaluate(&cx, seen);
-        let queries = step.observes(&cx);
         let patience = step.patience(cx.attempt);
+        let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
+        let evidence = if acts || verdict == Verdict::Satisfied { step.observes(&cx) } else { Vec::new() };
         // What was read before a streak is no evidence of it.
         if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
         }
-        let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
-        if acts || verdict == Verdict::Satisfied {
-            self.flights[index].keep_reads(now, &queries, seen);
-        }
+        self.flights[index].keep_reads(now, &evidence, seen);
         match verdict {
             Verdict::Satisfied => self.satisfied(now, index, &patience),
             Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),
@@ -80,6 +78,10 @@ impl Engine {
     fn not_so(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &self.flights[index];
         let Some(told_at) = flight.told_at else { return self.act(now, index) };
+        if self.soft_off_got_lost(now, index) {
+            return self.ask_again(now, index);
+        }
+        let flight = &self.flights[index];
         if let Some(fault) = &flight.told_in_vain {
             let hook = self.step(index).and_then(Step::hook);
             if hook.is_some_and(|h| h.rerun == Rerun::Never) && fault.kind == FaultKind::Unknown {
@@ -102,6 +104,25 @@ impl Engine {
         let subject = self.step(index).map(Step::subject).unwrap_or_default();
         let text = format!("`{subject}`: it was accepted and did not come true within {}", patience.settle);
         self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
+    }
+
+    /// Asking a machine a second time to shut down is harmless, and a request that got lost must not end in a hard off. It
+    /// is the same attempt with the same intent, as after a crash, and once is enough.
+    fn soft_off_got_lost(&self, now: Time, index: usize) -> bool {
+        let command = self.step(index).and_then(|s| s.command(&self.context(index)));
+        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown, .. }));
+        let flight = &self.flights[index];
+        let vain = flight.told_in_vain.as_ref().is_some_and(|f| f.kind == FaultKind::Transient);
+        let unheard = flight.told_unknown && flight.told_at.is_some_and(|at| now.since(at) >= ASK_AGAIN);
+        asked && !flight.asked_again && (vain || unheard)
+    }
+
+    fn ask_again(&mut self, now: Time, index: usize) {
+        let flight = &mut self.flights[index];
+        let vain = flight.told_in_vain.is_some();
+        flight.fresh_attempt();
+        flight.asked_again = true;
+        self.rest(index, if vain { now + backoff(0) } else { now });
     }
 
     fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
@@ -172,6 +193,7 @@ impl Engine {
         }
         let flight = &mut self.flights[index];
         // Rule S5: an error fails nothing, an acknowledgement achieves nothing. Look.
+        flight.told_unknown = result.as_ref().is_err_and(|f| f.kind == FaultKind::Unknown);
         flight.told_in_vain = result.err().filter(|f| f.kind != FaultKind::Unknown);
         if reset {
             self.rest(index, now + poll_pause(Span::ZERO));

@@ -3,7 +3,7 @@
 use super::assign::{LeftOut, NAMED_POOL, Pair as Chosen};
 use super::candidates::LeftOutCode;
 use super::{Request, Switchover, digest_of};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::*;
 use crate::runbook::{
     self, ActionTemplate, BootReady, BootVia, ExpressionError, HardOff, HookTemplate, Mode, Runbook, Scope, SensitiveTemplate,
@@ -19,8 +19,8 @@ pub enum Unfit {
     Wrong(Box<Diagnostic>),
 }
 
-/// Compose one switchover. `after` is the fleet as it will be when the switchovers before this one are done; this one is
-/// done to it as well, so that templates see the world of their step.
+/// Compose one switchover. `fleet` need hold only what hangs on its two nodes. `after` is the same; the switchover is done
+/// to it, so that templates see the world of their step.
 pub fn compose(
     runbook: &Runbook,
     fleet: &Fleet,
@@ -320,7 +320,7 @@ impl<'a> Cook<'a> {
 
     fn wrong(&self, hook: &HookTemplate, part: &str, error: &ExpressionError) -> Unfit {
         Unfit::Wrong(Box::new(Diagnostic {
-            code: "P022",
+            code: codes::HOOK_TEMPLATE,
             severity: Severity::Error,
             message: format!("hook `{}`, `{part}`, for `{}`: {}", hook.name, self.source.name, error.message),
             span: None,

@@ -7,6 +7,7 @@
 mod case;
 mod gates;
 mod harness;
+mod queue;
 mod rng;
 mod world;
 

@@ -15,8 +15,8 @@ pub struct ClearSourceBoot {
 }
 
 impl ClearSourceBoot {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        looks(&self.pair, self.pair.source.node)
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        looks(cx, &self.pair, self.pair.source.node, &self.settings)
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -65,8 +65,8 @@ pub struct ConfigureBoot {
 }
 
 impl ConfigureBoot {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        looks(&self.pair, self.node)
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        looks(cx, &self.pair, self.node, &self.settings)
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -98,21 +98,29 @@ impl ConfigureBoot {
     }
 }
 
-fn looks(pair: &Pair, node: NodeId) -> Vec<Query> {
+/// Rule S1 wants its look before the command. Whether the command did what it should is asked of the boot configuration
+/// alone; the next step looks at both machines again before it does anything.
+fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Vec<Query> {
     let (source, destination) = (pair.source.node, pair.destination.node);
-    vec![Query::System(source), Query::System(destination), Query::Boot(node), Query::Node(source), Query::Node(destination)]
+    let boot = if settings.iscsi.is_some() { Query::Boot(node) } else { Query::Override(node) };
+    if cx.sent {
+        return vec![boot];
+    }
+    vec![boot, Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
 }
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
-    if let Err(verdict) = both_off(pair, &seen[0], &seen[1]) {
-        return verdict;
-    }
-    for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {
-        if let Err(verdict) = held(cx, machine, seen) {
+    if !cx.sent {
+        if let Err(verdict) = both_off(pair, &seen[1], &seen[2]) {
             return verdict;
         }
+        for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {
+            if let Err(verdict) = held(cx, machine, seen) {
+                return verdict;
+            }
+        }
     }
-    match &seen[2] {
+    match &seen[0] {
         Observation::Boot(boot) if boot.shows(settings) => Verdict::Satisfied,
         Observation::Boot(_) => Verdict::Act,
         Observation::Unreadable(fault) => unreadable("the boot configuration", fault),

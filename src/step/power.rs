@@ -21,12 +21,16 @@ pub struct PowerOff {
 }
 
 impl PowerOff {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.machine.node), Query::Node(self.machine.node)]
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        let system = Query::System(self.machine.node);
+        // Who holds the node matters before a command, not while it is waited for.
+        if cx.sent { vec![system] } else { vec![system, Query::Node(self.machine.node)] }
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = held(cx, &self.machine, &seen[1]) {
+        if !cx.sent
+            && let Err(verdict) = held(cx, &self.machine, &seen[1])
+        {
             return verdict;
         }
         // A machine that hangs on its way down (or up) has had its time once the soft off is over.
@@ -96,9 +100,14 @@ pub struct PowerOn {
 }
 
 impl PowerOn {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        let mut queries = vec![Query::System(source), Query::System(destination)];
+        // The records matter before the command; while it is waited for, both machines do.
+        if cx.sent {
+            return queries;
+        }
+        queries.extend([Query::Node(source), Query::Node(destination)]);
         for (target, _) in &self.targets {
             queries.push(Query::Target(*target));
             queries.push(Query::SameVolume(*target));
@@ -121,6 +130,9 @@ impl PowerOn {
                     format!("`{}` is starting or On, and nothing of this run started it; find out who did", self.pair.destination.name);
                 return Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text));
             }
+        }
+        if cx.sent {
+            return Verdict::Act;
         }
         for (machine, seen) in [(&self.pair.source, &seen[2]), (&self.pair.destination, &seen[3])] {
             if let Err(verdict) = held(cx, machine, seen) {

@@ -1,11 +1,11 @@
 //! Limits, windows, approval, canary, prompts and the people who ask: seeds, and planted bugs for each gate.
 
 use crate::crash::runbook;
-use coldswap::engine::{Event, Outcome};
-use coldswap::model::*;
-use coldswap::plan::{Landing, Plan, Request as PlanRequest, plan};
-use coldswap::runbook::*;
-use coldswap::sim::*;
+use coldswap_sim::engine::{Event, Outcome};
+use coldswap_sim::model::*;
+use coldswap_sim::plan::{Landing, Plan, Request as PlanRequest, plan};
+use coldswap_sim::runbook::*;
+use coldswap_sim::sim::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn stage() -> (Fleet, Vec<(NodeId, NodeId)>) {
 }
 
 fn plan_of(fleet: &Fleet, pairs: &[(NodeId, NodeId)], change: impl FnOnce(&mut Runbook)) -> Plan {
-    let mut runbook = runbook(fleet, pairs, 4);
+    let mut runbook = runbook(fleet, pairs, 4, Span::millis(300));
     change(&mut runbook);
     let request = PlanRequest {
         id: "p-1".into(),

@@ -4,12 +4,11 @@ use crate::corpus::golden;
 use crate::crash::plan_for;
 use assert_cmd::Command;
 use coldswap::adapter::store_sqlite::SqliteStore;
-use coldswap::executor::record;
 use coldswap::model::*;
-use coldswap::ports::Store;
-use coldswap::runbook::Mode;
-use coldswap::sim::{Bugs, Faults, fleet, run};
+use coldswap::ports::{Record, Store};
 use coldswap::sizing::Sizing;
+use coldswap_sim::runbook::Mode;
+use coldswap_sim::sim::{Bugs, Faults, fleet, run};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -262,13 +261,15 @@ fn aged(store: &Path, years: i64) {
 fn ran(path: &Path, mode: Mode, faults: Faults, seed: u64) {
     let store = SqliteStore::open(path).expect("the store");
     let (fleet, pairs) = fleet(3, 1);
-    let mut plan = plan_for(&fleet, &pairs, 3, Span::secs(1));
+    let mut plan = plan_for(&fleet, &pairs, 3, coldswap_sim::model::Span::secs(1));
     plan.mode = mode;
-    plan.id = store.next_plan_id().expect("an id");
+    let plan_id = store.next_plan_id().expect("an id");
+    plan.id = coldswap_sim::model::PlanId(plan_id.0.clone());
     let journal = run(&Arc::new(plan.clone()), &fleet, seed, faults, &[], Bugs::default()).journal;
-    store.save_plan(&plan.id, Time(1), &serde_json::to_string(&plan).expect("JSON")).expect("saved");
-    let id = store.begin_run(&plan.id, "test", Time(2)).expect("begun");
-    let records: Vec<_> = journal.iter().zip(1..).map(|(entry, seq)| record(seq, entry).expect("JSON")).collect();
+    store.save_plan(&plan_id, Time(1), &serde_json::to_string(&plan).expect("JSON")).expect("saved");
+    let id = store.begin_run(&plan_id, "test", Time(2)).expect("begun");
+    let body = |e: &coldswap_sim::engine::Entry| serde_json::to_string(&e.event).expect("JSON");
+    let records: Vec<_> = journal.iter().zip(1..).map(|(e, seq)| Record { seq, at: Time(e.at.0), body: body(e) }).collect();
     store.append(&id, &records, &[]).expect("appended");
 }
 

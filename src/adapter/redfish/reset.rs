@@ -64,7 +64,14 @@ impl Line {
         let url = self.address.url(&ability.target)?;
         let body = serde_json::json!({ "ResetType": word }).to_string();
         let answer = self
-            .send(Command { method: Method::POST, url: &url, body: body.as_bytes(), if_match: None, not_after })
+            .send(Command {
+                method: Method::POST,
+                url: &url,
+                limit: self.command_limit(),
+                body: body.as_bytes(),
+                if_match: None,
+                not_after,
+            })
             .await
             .map_err(Fault::from)?;
         self.follow(&answer).await
