@@ -129,6 +129,9 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
 
 /// Begin a run of the plan and see it through.
 pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
+    if !site.lab {
+        super::agents::check(&*ports.agents, &plan).await?;
+    }
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
     if plan.storm.is_some() && go.allow_storm {

@@ -8,7 +8,7 @@ use crate::diagnostic::did_you_mean;
 use crate::engine::Outcome;
 use crate::executor::{Gathered, gather};
 use crate::model::*;
-use crate::ports::{Inventory, Store};
+use crate::ports::{Attestations, Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
@@ -157,6 +157,7 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
         targets: fleet.targets_of(node.id).into_iter().map(|t| (t.id, t.clone())).collect(),
         ..Fleet::default()
     };
+    let word = site.store.attestation(node.id).await?;
     let text = || {
         let mut out = write_inventory(&alone, Format::Yaml);
         let read = node.facts_at.map_or("never".to_owned(), |at| at.to_string());
@@ -166,6 +167,11 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
             node.generation.0,
             node.reservation.as_ref().map_or("none".to_owned(), ToString::to_string)
         );
+        if let Some(word) = &word {
+            let used = word.used_by.as_ref().map_or("not used".to_owned(), |h| format!("used by {h}"));
+            let _ =
+                writeln!(out, "# {} attested at {} that it is off ({}), until {}, {used}", word.by, word.at, word.reason, word.expires_at);
+        }
         if node.live_facts.known() {
             let _ = writeln!(out, "# live facts: {}", serde_json::to_string(&node.live_facts).unwrap_or_default());
         }
@@ -174,7 +180,7 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
     output::print(
         global,
         text,
-        || json!({"node": node, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
+        || json!({"node": node, "attestation": word, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
     );
     Ok(ExitCode::Done)
 }

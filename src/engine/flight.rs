@@ -1,7 +1,7 @@
 //! What one switchover is waiting for right now. It does not survive a crash and need not: everything that must is in
 //! [`super::progress`].
 
-use super::event::Read;
+use super::event::{PlugRead, Read};
 use super::order::Ticket;
 use crate::model::*;
 use crate::step::{Observation, Query};
@@ -37,6 +37,12 @@ pub(super) struct Flight {
     pub streak: u32,
     /// Power readings: of the streak, or of the look before a command.
     pub reads: Vec<Read>,
+    /// What agents said, of the streak.
+    pub plugs: Vec<PlugRead>,
+    /// The attestation as last seen.
+    pub attestation: Option<Box<Attestation>>,
+    /// Looks in a row that had to wait.
+    pub waits: u32,
     /// Stand still at least until then before going back (rule S6).
     pub quiet_until: Time,
 }
@@ -54,6 +60,9 @@ impl Flight {
             waiting_since: None,
             streak: 0,
             reads: Vec::new(),
+            plugs: Vec::new(),
+            attestation: None,
+            waits: 0,
             quiet_until,
         }
     }
@@ -66,6 +75,7 @@ impl Flight {
         self.asked_again = false;
         self.hook_result = None;
         self.waiting_since = None;
+        self.waits = 0;
         self.break_streak();
     }
 
@@ -77,14 +87,23 @@ impl Flight {
     pub fn break_streak(&mut self) {
         self.streak = 0;
         self.reads.clear();
+        self.plugs.clear();
+        self.attestation = None;
     }
 
     /// Keep the power readings of a look as evidence.
     pub fn keep_reads(&mut self, now: Time, queries: &[Query], seen: &[Observation]) {
         for (query, seen) in queries.iter().zip(seen) {
-            if let (Query::System(node), Observation::System(reading)) = (query, seen) {
-                let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
-                self.reads.push(Read { at: now, node: *node, power: reading.power, who });
+            match (query, seen) {
+                (Query::System(node), Observation::System(reading)) => {
+                    let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
+                    self.reads.push(Read { at: now, node: *node, power: reading.power, who });
+                }
+                (Query::Plug(call), Observation::Plug(state)) => {
+                    self.plugs.push(PlugRead { at: now, agent: call.name.clone(), plug: call.plug(), state: *state });
+                }
+                (Query::Attestation(_), Observation::Attestation(word)) => self.attestation.clone_from(word),
+                _ => {}
             }
         }
     }

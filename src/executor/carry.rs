@@ -2,7 +2,7 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::ports::{Bmc, Clock, HookRunner, Inventory, Store};
+use crate::ports::{Attestations, Bmc, Clock, FenceAgent, HookRunner, Inventory, Store};
 use crate::step::{Command, Observation, Query};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct Ports {
     pub inventory: Arc<dyn Inventory>,
     pub bmc: Arc<dyn Bmc>,
     pub hooks: Arc<dyn HookRunner>,
+    pub agents: Arc<dyn FenceAgent>,
+    pub attestations: Arc<dyn Attestations>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
 }
@@ -33,6 +35,8 @@ const PORT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Machines take seconds to start; readings that lie further apart than this do not speak of one moment.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// So long is a BMC waited for in a look that asks others too: well within [`LOOK_LIMIT`].
+const READ_LIMIT: Duration = Duration::from_secs(9);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
@@ -46,22 +50,30 @@ impl Carrier {
     }
 
     /// One look: all of it at the same time, each system read once. Where the answers lie far apart it is not the same
-    /// look any more, and what was read of power is thrown away (rule S1).
+    /// look any more, and what was read of power is thrown away (rule S1), but for an On: that is believed whenever it was
+    /// read. Agents take their time, and their answers are evidence of their own.
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
         let began = std::time::Instant::now();
+        let several = queries.len() > 1;
         let mut systems: Vec<NodeId> = queries.iter().filter_map(system_of).collect();
         systems.sort_unstable();
         systems.dedup();
-        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id)));
-        let rest = futures_util::future::join_all(queries.iter().map(|query| self.look_beside(query)));
+        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id, several)));
+        let rest = futures_util::future::join_all(queries.iter().map(|query| self.look_beside(query, several)));
         let (readings, rest) = futures_util::future::join(readings, rest).await;
-        let apart = began.elapsed() > LOOK_LIMIT && queries.len() > 1;
+        let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
+        let apart = began.elapsed() > LOOK_LIMIT && several && !agents;
         let reading = |id: NodeId| systems.binary_search(&id).map_err(|_| Fault::transient("not read")).and_then(|at| readings[at].clone());
         let together = |(query, beside): (&Query, Result<Beside, Fault>)| {
             Ok(match (query, beside?) {
                 (_, Beside::All(seen)) => seen,
-                (Query::System(_), _) if apart => return Err(Fault::transient("the answers of one look came too far apart")),
-                (Query::System(id), _) => Observation::System(reading(*id)?),
+                (Query::System(id), _) => {
+                    let reading = reading(*id)?;
+                    if apart && !matches!(reading.power, PowerState::On | PowerState::PoweringOn) {
+                        return Err(Fault::transient("the answers of one look came too far apart"));
+                    }
+                    Observation::System(reading)
+                }
                 (query, Beside::Iscsi(iscsi)) => {
                     let seen = system_of(query).map(reading).transpose()?;
                     Observation::Boot(BootSettings { iscsi, boot_override: seen.map(|s| s.boot_override) })
@@ -71,13 +83,14 @@ impl Carrier {
         queries.iter().zip(rest).map(|pair| together(pair).unwrap_or_else(Observation::Unreadable)).collect()
     }
 
-    async fn read(&self, id: NodeId) -> Result<SystemReading, Fault> {
+    /// `several`: other answers wait for this one, so a BMC that is silent must not make theirs too old.
+    async fn read(&self, id: NodeId, several: bool) -> Result<SystemReading, Fault> {
         let endpoint = self.endpoint(id)?;
-        limited(self.ports.bmc.read(&endpoint), Fault::transient).await
+        limited_to(if several { READ_LIMIT } else { PORT_LIMIT }, self.ports.bmc.read(&endpoint), Fault::transient).await
     }
 
     /// What a query asks beside the reading of a system.
-    async fn look_beside(&self, query: &Query) -> Result<Beside, Fault> {
+    async fn look_beside(&self, query: &Query, several: bool) -> Result<Beside, Fault> {
         let inventory = &self.ports.inventory;
         Ok(Beside::All(match query {
             Query::Node(id) => {
@@ -88,7 +101,8 @@ impl Carrier {
             Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
             Query::Boot(id) => {
                 let endpoint = self.endpoint(*id)?;
-                return limited(self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
+                let limit = if several { READ_LIMIT } else { PORT_LIMIT };
+                return limited_to(limit, self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
             }
             Query::Connector(id) => Observation::At(limited(inventory.connector(*id), Fault::transient).await?.node),
             Query::Target(id) => Observation::At(limited(inventory.target(*id), Fault::transient).await?.node),
@@ -101,6 +115,10 @@ impl Carrier {
                 let (own, same) = (own?, same?);
                 let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
                 Observation::AlsoAt(elsewhere.collect())
+            }
+            Query::Plug(call) => Observation::Plug(self.ports.agents.status(call).await?),
+            Query::Attestation(id) => {
+                Observation::Attestation(limited(self.ports.attestations.attestation(*id), Fault::transient).await?.map(Box::new))
             }
             Query::Check(call) => Observation::Check(self.ports.hooks.run(&call.hook, &call.action, &call.context).await?),
         }))
@@ -116,6 +134,19 @@ impl Carrier {
             Command::SetBoot { node, settings } => {
                 let endpoint = self.endpoint(*node)?;
                 limited(self.ports.bmc.set_boot(&endpoint, settings), Fault::unknown).await?;
+            }
+            Command::SetRestorePolicy { node, policy } => {
+                let endpoint = self.endpoint(*node)?;
+                limited(self.ports.bmc.set_restore_policy(&endpoint, *policy), Fault::unknown).await?;
+            }
+            Command::Agents(calls) => {
+                // All at once: a machine with two feeds must not be left on one for longer than need be.
+                let told = futures_util::future::join_all(calls.iter().map(|c| self.ports.agents.off(c))).await;
+                told.into_iter().collect::<Result<Vec<()>, Fault>>()?;
+            }
+            Command::UseAttestation { node, holder } => {
+                let now = self.ports.clock.now();
+                limited(self.ports.attestations.use_attestation(*node, holder, now), Fault::unknown).await?;
             }
             Command::Hook(call) => return self.ports.hooks.run(&call.hook, &call.action, &call.context).await.map(Some),
         }
@@ -138,9 +169,13 @@ fn system_of(query: &Query) -> Option<NodeId> {
 }
 
 async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
-    match tokio::time::timeout(PORT_LIMIT, work).await {
+    limited_to(PORT_LIMIT, work, fault).await
+}
+
+async fn limited_to<T>(limit: Duration, work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_) => Err(fault(format!("no answer within {} s", PORT_LIMIT.as_secs()))),
+        Err(_) => Err(fault(format!("no answer within {} s", limit.as_secs()))),
     }
 }
 

@@ -80,8 +80,6 @@ pub async fn execute(
     let records = ports.store.journal(&run)?;
     let journal = entries(&records).map_err(|bad| ExecuteError::Journal { run: run.clone(), bad })?;
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
-    let carrier = carry::Carrier::new(ports.clone(), &fleet);
-    drop(fleet);
     let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
     let mut engine =
         Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
@@ -91,6 +89,8 @@ pub async fn execute(
         watch.saw(entry, engine.progress());
     }
     let mut notifier = Notifier::start(engine.shared_plan(), run.clone(), &ports);
+    let carrier = carry::Carrier::new(ports.clone(), &fleet);
+    drop(fleet);
     let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), &mut control, watch, &mut notifier).await;
     watch.finished();
     let how = match &ended {
@@ -119,9 +119,9 @@ async fn carry_on(
     notifier: &mut Notifier,
 ) -> Result<Ended, ExecuteError> {
     let (send, mut heard) = mpsc::unbounded_channel::<Input>();
+    let mut errands = carry::Errands::new(carrier, send);
     let mut mailbox = tokio::time::interval(MAILBOX);
     mailbox.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut errands = carry::Errands::new(carrier, send);
     let mut watching_control = true;
     // What was asked while nobody carried the run out comes before anything starts.
     take_mail(engine, run, ports)?;

@@ -63,13 +63,14 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
     let volumes = audit::VolumeIndex::of(fleet);
+    let plugs = recipe::Plugs::of(runbook, fleet, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
     for pair in &choice.pairs {
         let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
         let part = volumes.around(fleet, pair.source, pair.destination);
         // No node is in two switchovers, so what the others do to the fleet does not show here.
         let mut after = part.clone();
-        let composed = recipe::compose(runbook, &part, &mut after, request, pair, id).and_then(|s| audit::check(&part, s));
+        let composed = recipe::compose(runbook, &part, &mut after, request, pair, &plugs, id).and_then(|s| audit::check(&part, s));
         match composed {
             Ok(switchover) => switchovers.push(gates::limited(runbook, fleet, switchover)),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),

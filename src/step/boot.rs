@@ -1,6 +1,6 @@
 //! What the two machines' firmware opens: taken off the source first, set on the destination last.
 
-use super::guard::both_off;
+use super::guard::{both_off, leaves_open};
 use super::reserve::{held, unreadable};
 use super::*;
 
@@ -14,13 +14,24 @@ pub struct ClearSourceBoot {
     pub landing: Span,
 }
 
+/// How long a step that may be left undone tries a silent BMC.
+pub(super) const BRIEFLY: Span = Span::secs(10);
+
 impl ClearSourceBoot {
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         looks(cx, &self.pair, self.pair.source.node, &self.settings)
     }
 
+    /// Where a fence stands in for a silent source, its firmware cannot be reached either: then what it opens is a debt.
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        judge(cx, &self.pair, &self.settings, seen)
+        // After the command only the boot configuration was asked for, and that is the source's own BMC.
+        let open = |system: Option<&Observation>| system.is_none_or(|seen| leaves_open(&self.pair.source, seen));
+        match (judge(cx, &self.pair, &self.settings, seen), &seen[0]) {
+            (Verdict::Wait(why), Observation::Unreadable(_)) if cx.stand_in == StandIn::Holds && open(seen.get(1)) => {
+                Verdict::Wait(Reason::new(ReasonCode::NoVoucher, why.text))
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -38,7 +49,7 @@ impl ClearSourceBoot {
     }
 
     pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience::device(self.landing)
+        Patience { silent: BRIEFLY, ..Patience::device(self.landing) }
     }
 
     pub(super) fn subject(&self) -> String {
@@ -111,7 +122,7 @@ fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Ve
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
     if !cx.sent {
-        if let Err(verdict) = both_off(pair, &seen[1], &seen[2]) {
+        if let Err(verdict) = both_off(cx, pair, &seen[1], &seen[2]) {
             return verdict;
         }
         for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {

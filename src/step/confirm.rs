@@ -38,7 +38,7 @@ impl Confirm {
                 return Verdict::Wait(Reason::new(ReasonCode::Landing, text));
             }
         }
-        let power = if self.moved { self.moved(&seen[0], &seen[1]) } else { self.not_moved(&seen[0], &seen[1]) };
+        let power = if self.moved { self.moved(cx, &seen[0], &seen[1]) } else { self.not_moved(&seen[0], &seen[1]) };
         power.and_then(|()| self.recorded(&seen[4..])).err().unwrap_or(Verdict::Satisfied)
     }
 
@@ -62,8 +62,8 @@ impl Confirm {
         Ok(())
     }
 
-    fn moved(&self, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
-        source_off(&self.pair.source, source)?;
+    fn moved(&self, cx: &Context, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
+        source_off(cx, &self.pair.source, source)?;
         match power_of(&self.pair.destination, destination) {
             Seen::On => Ok(()),
             Seen::Off => {

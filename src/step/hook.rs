@@ -54,6 +54,7 @@ impl RunHook {
         Patience {
             settle: Span::ZERO,
             wait: self.hook.timeout,
+            silent: self.hook.timeout,
             attempts_max: self.hook.retries.saturating_add(1),
             until: self.hook.until,
             reads: 1,

@@ -142,7 +142,7 @@ impl MoveConnector {
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         if !cx.sent
-            && let Err(verdict) = both_off(&self.pair, &seen[1], &seen[2])
+            && let Err(verdict) = both_off(cx, &self.pair, &seen[1], &seen[2])
         {
             return verdict;
         }
@@ -198,7 +198,7 @@ impl MoveTarget {
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         if !cx.sent {
-            let before = both_off(&self.pair, &seen[1], &seen[2]).and_then(|()| single(&self.volume_id, &seen[3]));
+            let before = both_off(cx, &self.pair, &seen[1], &seen[2]).and_then(|()| single(&self.volume_id, &seen[3]));
             if let Err(verdict) = before {
                 return verdict;
             }

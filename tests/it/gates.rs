@@ -102,7 +102,7 @@ fn people_and_limits_over_many_seeds() {
         let later = Opening { opens: closes + Span::secs(1), closes: closes + longest + longest };
         let openings = vec![Opening { opens: fleet.captured_at, closes }, later];
         let people = Stage { resumes: rng.below(3) as u32, openings, ..drawn };
-        let run = run_on(people.clone(), plan, &fleet, seed, faults, &crashes, Bugs::default());
+        let run = run_on(people.clone(), World::new(fleet.clone(), seed, faults), plan, &crashes, Bugs::default());
         let tally = check(plan, &fleet, &run).unwrap_or_else(|wrong| {
             let story: String = run.journal.iter().map(|e| format!("{} {:?}\n", e.at, e.event)).collect();
             panic!(
@@ -130,7 +130,7 @@ fn people_and_limits_over_many_seeds() {
 
 /// What happens to this plan in a kind world, with these people.
 fn told(plan: &Plan, fleet: &Fleet, people: Stage) -> Result<(Run, Tally), String> {
-    let run = run_on(people, &Arc::new(plan.clone()), fleet, 1, Faults::default(), &[], Bugs::default());
+    let run = run_on(people, World::new(fleet.clone(), 1, Faults::default()), &Arc::new(plan.clone()), &[], Bugs::default());
     check(plan, fleet, &run).map(|tally| (run, tally))
 }
 

@@ -4,7 +4,7 @@ use super::iscsi::apply_time;
 use super::line::{Answer, Command, Line};
 use super::system::{Boot, Look, Place};
 use super::wire::{part, text, words};
-use crate::model::{BootOverride, Fault, FaultKind};
+use crate::model::{BootOverride, Fault, FaultKind, PowerRestorePolicy};
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -78,6 +78,17 @@ impl Line {
         let seen = settings.is_none().then_some(&seen);
         let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen).await?;
         place.override_pending.store(settings.is_some(), Ordering::Relaxed);
+        self.follow(&answer).await
+    }
+
+    /// Read back by the next look (rule S5).
+    pub(super) async fn set_restore_policy(&self, place: &Place, policy: PowerRestorePolicy) -> Result<(), Fault> {
+        let word = match policy {
+            PowerRestorePolicy::AlwaysOn => "AlwaysOn",
+            PowerRestorePolicy::AlwaysOff => "AlwaysOff",
+            PowerRestorePolicy::LastState => "LastState",
+        };
+        let answer = self.patch(&place.url, &json!({ "PowerRestorePolicy": word }), None).await?;
         self.follow(&answer).await
     }
 

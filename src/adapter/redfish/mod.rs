@@ -233,6 +233,12 @@ impl Bmc for Redfish {
         Ok(())
     }
 
+    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy) -> Result<(), Fault> {
+        let line = self.line(at)?;
+        let place = line.place(at.system.as_deref()).await?;
+        line.set_restore_policy(&place, policy).await
+    }
+
     async fn close(&self) {
         let lines: Vec<Arc<Line>> = {
             let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

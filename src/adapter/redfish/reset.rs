@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_told_in_our_own_words() {
-        assert_eq!(known(&list(&["PowerOn", "ForceOff", "Nmi"])), Some(vec![ResetType::On, ResetType::ForceOff]));
-        assert_eq!(known(&list(&["Nmi"])), Some(vec![]));
+        assert_eq!(known(&list(&["PowerOn", "ForceOff", "Nmi"])), Some(vec![ResetType::On, ResetType::ForceOff, ResetType::Nmi]));
+        assert_eq!(known(&list(&["Suspend"])), Some(vec![]));
         assert_eq!(known(&[]), None);
     }
 }

@@ -8,6 +8,7 @@
 //! - Network file systems are refused (`open`): their locks cannot be relied on, and two processes that both believe to
 //!   hold the store would both drive machines.
 
+mod attestations;
 mod inventory;
 mod journal;
 mod lock;

@@ -131,6 +131,7 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Opened> {
         set_meta(&transaction, "store_id", &uuid::Uuid::new_v4().to_string())?;
         set_meta(&transaction, "created_at", &now().0.to_string())?;
     }
+    transaction.execute_batch(super::attestations::SCHEMA)?;
     transaction.execute_batch(super::mailbox::TABLE)?;
     let id = meta(&transaction, "store_id")?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     transaction.commit()?;

@@ -7,7 +7,7 @@ fn caught(right: &Plan, wrong: &Plan, fleet: &Fleet, stage: (Stage, Stage), faul
     let found = |plan: &Arc<Plan>, stage: &Stage| {
         (0..30)
             .filter(|seed| {
-                let mut run = run_on(stage.clone(), plan, fleet, *seed, faults, &[], Bugs::default());
+                let mut run = run_on(stage.clone(), World::new(fleet.clone(), *seed, faults), plan, &[], Bugs::default());
                 run.stage = right_stage.clone();
                 check(&right, fleet, &run).is_err_and(|e| e.contains(needle))
             })
