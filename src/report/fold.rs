@@ -81,7 +81,7 @@ impl<'p> Fold<'p> {
             report.run.ended_at = report.run.as_of;
         }
         if let Some(at) = report.run.as_of {
-            let waited = self.waits.told(self.plan, &self.progress, at.time());
+            let waited = self.waits.told(at.time());
             report.switchovers.iter_mut().zip(waited).for_each(|(s, waited)| s.waited = waited);
         }
         report.totals = tally::totals(&report);
