@@ -244,7 +244,14 @@ impl Track {
             Undo::Steps(steps) => steps,
             Undo::Nothing | Undo::Never => Vec::new(),
         };
-        self.begun_steps.iter().rev().flat_map(undo).collect()
+        let mut begun = self.begun_steps.clone();
+        // A fence that was begun may have switched off what a power-off that was left undone did not.
+        let off = forward.iter().position(|s| matches!(s, Step::PowerOff(_)));
+        if let Some(off) = off.filter(|at| begun.iter().any(|b| forward[*b].fence().is_some()) && !begun.contains(at)) {
+            begun.push(off);
+            begun.sort_unstable();
+        }
+        begun.iter().rev().flat_map(undo).collect()
     }
 
     /// Nothing but reservations was begun: the nodes themselves were not touched.

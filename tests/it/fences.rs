@@ -199,7 +199,7 @@ mod planted {
         let world = |seed| {
             let mut world = dead_world(&fleet, seed, Faults::default());
             world.attestations.insert(source, word(&fleet, source));
-            world.revive(source, Span::millis(6_300 + seed * 10));
+            world.revive(source, Span::millis(15_000 + seed * 20));
             world
         };
         let bug = Bugs { live_on_overridden: true, fence_survives_on: true, ..Bugs::default() };
