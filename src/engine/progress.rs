@@ -360,7 +360,14 @@ impl Track {
             Undo::Steps(steps) => steps,
             Undo::Nothing | Undo::Never => Vec::new(),
         };
-        self.begun_steps.iter().rev().flat_map(undo).collect()
+        let mut begun = self.begun_steps.clone();
+        // A fence that was begun may have switched off what a power-off that was left undone did not.
+        let off = forward.iter().position(|s| matches!(s, Step::PowerOff(_)));
+        if let Some(off) = off.filter(|at| begun.iter().any(|b| forward[*b].fence().is_some()) && !begun.contains(at)) {
+            begun.push(off);
+            begun.sort_unstable();
+        }
+        begun.iter().rev().flat_map(undo).collect()
     }
 
     /// A fresh look at both nodes first. Moved: what else belongs to a switchover follows, and both nodes are given back.

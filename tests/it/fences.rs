@@ -100,7 +100,9 @@ fn a_person_is_asked_where_no_agent_can_be_and_once() {
         reading.power = PowerState::Off;
     }
     let mut world = dead_world(&truth, 1, Faults::default());
-    world.attestations.insert(source, word(&fleet, source));
+    // Given while the run waits: it counts for twenty seconds.
+    let at = fleet.captured_at + Span::secs(12);
+    world.attestations.insert(source, Attestation { at, ..word(&fleet, source) });
     let run = run_in(world, &plan, &[], Bugs::default());
     assert_eq!(outcomes(&plan, &fleet, &run), Tally::from([(Outcome::SwitchedOver, 1)]));
     let used = run.world.attestations[&source].used_by.clone();
@@ -199,7 +201,7 @@ mod planted {
         let world = |seed| {
             let mut world = dead_world(&fleet, seed, Faults::default());
             world.attestations.insert(source, word(&fleet, source));
-            world.revive(source, Span::millis(6_300 + seed * 10));
+            world.revive(source, Span::millis(15_000 + seed * 20));
             world
         };
         let bug = Bugs { live_on_overridden: true, fence_survives_on: true, ..Bugs::default() };

@@ -263,7 +263,7 @@ def feeds():
 
 def attestations():
     with scene("attestation") as (path, site, lab):
-        book(path, [{"attestation": {"expires": "20s"}}])
+        book(path, [{"attestation": {"expires": "90s"}}])
         words = ("--off", "--by", "Kim", "--reason", "pulled both cords")
         refused = site.run("attest", "web-01", *words, codes=(3,))
         check("reads On" in refused.stderr, refused.stderr)
@@ -276,7 +276,7 @@ def attestations():
         check(running.poll() is None, "it did not wait for a word that counts")
         check(power(lab, "spare-01") == "off", "an expired word was taken")
         site.run("attest", "web-01", *words)
-        check(running.wait(timeout=60) == 6, "it did not go on")
+        check(running.wait(timeout=120) == 6, "it did not go on")
         report = json.loads((path / "report.json").read_text())
         word = report["switchovers"][0]["fence"]["voucher"]["attestation"]
         check((word["by"], word["reason"]) == ("Kim", "pulled both cords"), f"evidence {word}")
