@@ -3,15 +3,17 @@
 use super::args::{ApplyArgs, Global, ResumeArgs};
 use super::lab::Bench;
 use super::live::Live;
-use super::look::look;
+use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
+use crate::diagnostic::Source;
 use crate::executor::{Ended, Gathered, Looks, Ports, entries, execute};
 use crate::model::gate::gates;
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::Store;
 use crate::report::{self, ExitCode, Report};
+use crate::runbook::Runbook;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,14 +33,29 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
+    let bmc = Arc::clone(&ports.bmc);
+    let done = fresh(global, args, (&runbook, &source), &bench.site, ports, &go).await;
+    bmc.close().await;
+    done
+}
+
+/// Plan, ask, and carry it out.
+async fn fresh(
+    global: &Global,
+    args: &ApplyArgs,
+    (runbook, source): (&Runbook, &Source),
+    site: &Site,
+    ports: Ports,
+    go: &Go<'_>,
+) -> Result<ExitCode, Failure> {
     let id = ports.store.next_plan_id()?;
-    let looked = look(global, &bench.site, &Looks::of(&ports), (&runbook, Some(&source)), &args.choose, id).await?;
-    super::plan::save(&bench.site.store, &looked.plan)?;
-    if !agreed(global, &looked.plan, &go)? {
+    let looked = look(global, site, &Looks::of(&ports), (runbook, Some(source)), &args.choose, id).await?;
+    super::plan::save(&site.store, &looked.plan)?;
+    if !agreed(global, &looked.plan, go)? {
         return Ok(ExitCode::Refused);
     }
-    learn(global, &bench.site, &ports, &looked.gathered).await;
-    begin(global, &bench.site, ports, looked.plan, &go).await
+    learn(global, site, &ports, &looked.gathered).await;
+    begin(global, site, ports, looked.plan, go).await
 }
 
 /// A plan from a file. The store's copy is what is carried out; the file must be the same.
@@ -67,7 +84,13 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Ok(ExitCode::Refused);
     }
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
-    let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
+    let gathered = match Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await {
+        Ok(gathered) => gathered,
+        Err(fault) => {
+            ports.bmc.close().await;
+            return Err(fault.into());
+        }
+    };
     learn(global, &site, &ports, &gathered).await;
     begin(global, &site, ports, plan, go).await
 }
@@ -87,9 +110,7 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
 }
 
 pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
-    if !global.quiet {
-        anstream::eprintln!("{}", if go.yes { plan::summary(plan) } else { plan::render(plan) });
-    }
+    output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
     }
@@ -104,6 +125,9 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
 
 /// Begin a run of the plan and see it through.
 pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
+    if !site.lab {
+        super::agents::check(&*ports.agents, &plan).await?;
+    }
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
     carry_out(global, ports, Arc::new(plan), run, go.report).await
@@ -144,10 +168,10 @@ async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, r
 /// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
 /// reserves the node compares again.
 pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
-    for (node, report) in &gathered.reports {
-        if let Err(fault) = ports.inventory.learn(*node, report, site.now()).await {
-            output::note(global, format!("warning: {fault}"));
-        }
+    // All at once: the store commits in groups.
+    let learnt = gathered.reports.iter().map(|(node, report)| ports.inventory.learn(*node, report, site.now()));
+    for fault in futures_util::future::join_all(learnt).await.into_iter().filter_map(Result::err) {
+        output::note(global, format!("warning: {fault}"));
     }
 }
 

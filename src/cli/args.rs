@@ -68,6 +68,8 @@ pub enum Command {
     Drill(DrillArgs),
     /// Take switchovers home after the repair, or keep them where they are
     Failback(FailbackArgs),
+    /// Vouch as a person that a machine is off whose BMC is silent
+    Attest(AttestArgs),
     /// What was run
     Runs,
     /// One run or saved plan
@@ -78,6 +80,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Nodes, volume connectors and volume targets
     Inventory(InventoryArgs),
+    /// Are there enough spares?
+    Spares(super::spares::SparesArgs),
     /// Shell completions
     Completions(CompletionsArgs),
     /// The manual page
@@ -295,6 +299,23 @@ pub struct FailbackArgs {
     pub report: Option<PathBuf>,
     #[command(flatten)]
     pub vars: VarArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct AttestArgs {
+    pub node: String,
+    /// It is off: you looked, and it stays off
+    #[arg(long, required = true, action = clap::ArgAction::SetTrue)]
+    pub off: bool,
+    /// Who vouches; stands in the report
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// How you know; stands in the report
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long it counts [default: 30m]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<crate::model::Span>,
 }
 
 #[derive(Args, Debug)]

@@ -19,8 +19,8 @@ pub struct Looked {
     pub plan: Plan,
 }
 
-/// BMCs that are asked at the same time. Each gets one request at a time; a few hundred open connections are no load.
-const ASKED_AT_ONCE: usize = 512;
+/// BMCs that are asked at the same time. Each gets one request at a time, and `bmc.total_at_once` bounds them all.
+pub const ASKED_AT_ONCE: usize = 4096;
 
 /// Read the inventory and the BMCs that the runbook concerns. Touches nothing.
 pub async fn gathered(global: &Global, looks: &Looks, runbook: &Runbook) -> Result<Gathered, Failure> {

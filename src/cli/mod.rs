@@ -3,8 +3,10 @@
 //! Results go to standard output, progress and logs to standard error. `--output json` gives every result as one JSON
 //! document with a `format_version`.
 
+mod agents;
 mod apply;
 mod args;
+mod attest;
 mod control;
 pub mod drill;
 mod exit;
@@ -21,6 +23,7 @@ mod output;
 mod plan;
 mod runs;
 mod site;
+mod spares;
 mod switchover;
 mod validate;
 
@@ -63,7 +66,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
     let global = cli.global;
     match cli.command {
-        Command::Validate(args) => validate::run(&global, &args),
+        Command::Validate(args) => validate::run(&global, &args).await,
         Command::Plan(args) => plan::plan(&global, &args).await,
         Command::Explain(args) => plan::explain(&global, &args).await,
         Command::Apply(args) => apply::apply(&global, &args).await,
@@ -73,11 +76,13 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::NodeSwitchover(args) => switchover::flagged(&global, args).await,
         Command::Drill(args) => drill::run(&global, &args).await,
         Command::Failback(args) => failback::run(&global, &args).await,
+        Command::Attest(args) => attest::attest(&global, &args).await,
         Command::Runs => runs::list(&global),
         Command::Show(args) => runs::show(&global, &args),
         Command::Journal(args) => runs::journal(&global, &args),
         Command::Report(args) => runs::report(&global, &args),
         Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Spares(args) => spares::run(&global, args).await,
         Command::Completions(args) => Ok(output::completions(&args)),
         Command::Man => output::man(),
     }

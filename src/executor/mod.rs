@@ -72,7 +72,6 @@ pub async fn execute(
     let records = ports.store.journal(&run)?;
     let journal = entries(&records).map_err(|bad| ExecuteError::Journal { run: run.clone(), bad })?;
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
-    let carrier = Arc::new(carry::Carrier::new(ports.clone(), &fleet));
     let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
     let mut engine =
         Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
@@ -81,6 +80,8 @@ pub async fn execute(
         watch.saw(entry, engine.progress());
     }
     let (send, mut heard) = mpsc::unbounded_channel::<Input>();
+    let mut errands = carry::Errands::new(carry::Carrier::new(ports.clone(), &fleet), send);
+    drop(fleet);
     let mut watching_control = true;
     loop {
         let ready = engine.ready(ports.clock.now());
@@ -91,7 +92,7 @@ pub async fn execute(
             watch.saw(entry, engine.progress());
         }
         for order in orders {
-            carry::send(&carrier, order, &send);
+            errands.send(order);
         }
         if done {
             break;

@@ -19,7 +19,7 @@ pub use diff::*;
 pub use predict::{kind_of, model_of, predict};
 pub use types::*;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::Runbook;
 use sha2::{Digest, Sha256};
@@ -69,13 +69,15 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         choose(runbook, &home::as_spares(fleet, &request.home), (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
-    let mut after = fleet.clone();
     let volumes = audit::VolumeIndex::of(fleet);
+    let plugs = recipe::Plugs::of(runbook, fleet, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
     for pair in &choice.pairs {
         let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
-        let composed = recipe::compose(runbook, fleet, &mut after, request, pair, id)
-            .and_then(|s| audit::check(&volumes.around(fleet, pair.source, pair.destination), s));
+        let part = volumes.around(fleet, pair.source, pair.destination);
+        // No node is in two switchovers, so what the others do to the fleet does not show here.
+        let mut after = part.clone();
+        let composed = recipe::compose(runbook, &part, &mut after, request, pair, &plugs, id).and_then(|s| audit::check(&part, s));
         match composed {
             Ok(switchover) => switchovers.push(switchover),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),
@@ -86,7 +88,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     refuse_left_out(runbook, &choice.left_out, &left_out, &mut diagnostics);
     if switchovers.is_empty() && left_out.is_empty() && !diagnostics.has_errors() {
         diagnostics.0.push(Diagnostic {
-            code: "P020",
+            code: codes::NOTHING_TO_DO,
             severity: Severity::Warning,
             message: "no node is to be switched over: `sources` selects none".into(),
             span: None,
@@ -122,18 +124,16 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
 /// The nodes whose BMCs a plan of this runbook rests on: its sources, the destinations that it names, and every node
 /// that could be a spare. Where an expression cannot be told without asking, the node is among them.
 pub fn concerned(runbook: &Runbook, fleet: &Fleet) -> std::collections::BTreeSet<NodeId> {
-    use crate::runbook::Scope;
+    use crate::runbook::{Scope, node_values};
     let sources = &runbook.sources;
     let named = sources.nodes.iter().map(|(name, _)| name).chain(sources.destinations.values().map(|(name, _)| name));
     let mut nodes: std::collections::BTreeSet<NodeId> = named.filter_map(|name| fleet.find(name)).map(|n| n.id).collect();
-    for node in fleet.nodes.values() {
-        let selected = sources.select.as_ref().is_some_and(|select| {
-            let scope = Scope::new(&runbook.vars).with("node", fleet, node.id);
-            select.holds(&scope).unwrap_or(true)
-        });
-        if selected || node.instance.is_none() {
-            nodes.insert(node.id);
-        }
+    nodes.extend(fleet.nodes.values().filter(|n| n.instance.is_none()).map(|n| n.id));
+    if let Some(select) = &sources.select {
+        let scope = Scope::new(&runbook.vars);
+        let values = node_values(fleet).into_iter().filter(|(id, _)| !nodes.contains(id)).collect::<Vec<_>>();
+        let selected = |value| select.holds(&scope.clone().with_value("node", value)).unwrap_or(true);
+        nodes.extend(values.into_iter().filter_map(|(id, value)| selected(value).then_some(id)));
     }
     nodes
 }
@@ -149,7 +149,7 @@ fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagno
         };
         if refuse {
             diagnostics.0.push(Diagnostic {
-                code: "P021",
+                code: codes::LEFT_OUT_LATE,
                 severity: Severity::Error,
                 message: format!("`{}` cannot be switched over: {}", left.name, left.why),
                 span: None,

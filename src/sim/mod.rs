@@ -7,6 +7,7 @@
 mod case;
 pub mod drill;
 mod harness;
+mod queue;
 mod rng;
 mod world;
 

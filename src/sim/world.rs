@@ -1,10 +1,12 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
 use super::Rng;
+use super::queue::Queue;
 use crate::engine::{Input, Order, Ticket};
 use crate::model::*;
 use crate::step::{Command, Observation, Query, meaning};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Chances in percent, spans in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +27,14 @@ pub struct Faults {
     pub hook_fails: u64,
     /// Somebody presses the source's button, per power-off that has landed.
     pub button: u64,
+    /// A source's BMC is dead from the beginning, or dies on the way.
+    pub dead: u64,
+    /// An agent acknowledges `off` and does nothing, or does not succeed and does it all the same.
+    pub agent_lies: u64,
+    /// An agent's `status` cannot be had.
+    pub agent_blind: u64,
+    /// Somebody plugs a source in again that an agent switched off, and its BMC with it.
+    pub replugged: u64,
 }
 
 enum Happening {
@@ -33,9 +43,25 @@ enum Happening {
     Reply(Input),
     Land(NodeId, ResetType),
     Button(NodeId),
+    /// A feed that came back.
+    Feed(NodeId),
+    /// A BMC that answers nothing from here, and one that answers again.
+    Dies(NodeId),
+    Revives(NodeId),
 }
 
 type Volume = (String, u32);
+
+/// Longer than any look here takes from its question to the order that follows from it.
+const LOOK: Span = Span::millis(200);
+
+/// The machine behind an agent's plug: plugs are called like their nodes here.
+fn plugged(call: &AgentCall) -> Option<NodeId> {
+    match call.options.get("plug") {
+        Some(Sensitive::Plain(name)) => Some(NodeId::derived(name)),
+        _ => None,
+    }
+}
 
 /// Which targets share a volume with which others.
 pub(super) fn same_volume(fleet: &Fleet) -> BTreeMap<TargetId, Vec<TargetId>> {
@@ -59,16 +85,26 @@ pub struct World {
     pub now: Time,
     pub rng: Rng,
     pub faults: Faults,
-    queue: BTreeMap<(Time, u64), Happening>,
-    seq: u64,
+    queue: Queue<Happening>,
     open: BTreeMap<Volume, BTreeSet<NodeId>>,
     sources: BTreeSet<NodeId>,
+    /// Records as they were last told, until they change.
+    shown: BTreeMap<NodeId, Arc<Node>>,
     /// Identities do not change in a run, so who shares a volume with whom is worked out once.
     same_volume: BTreeMap<TargetId, Vec<TargetId>>,
     /// How often each hook ran, by name and switchover.
     pub hooks: BTreeMap<(String, SwitchoverId), u32>,
     pub violations: Vec<String>,
     pub buttons_pressed: u32,
+    /// Sources whose BMC answers nothing.
+    pub dead: BTreeSet<NodeId>,
+    /// Who has attested what, by node. The truth of it is not asked: no software can.
+    pub attestations: BTreeMap<NodeId, Attestation>,
+    /// When a feed came back, and when a destination was told On: what nobody could see in time is no breach.
+    fed: BTreeMap<NodeId, Time>,
+    ordered_on: BTreeMap<NodeId, Time>,
+    /// Two machines on one volume after a feed came back behind everybody's back.
+    pub unseen: u32,
 }
 
 impl World {
@@ -78,16 +114,27 @@ impl World {
             now: fleet.captured_at,
             rng: Rng(seed),
             faults,
-            queue: BTreeMap::new(),
-            seq: 0,
+            queue: Queue::default(),
+            shown: BTreeMap::new(),
             open: BTreeMap::new(),
             sources: fleet.targets.values().map(|t| t.node).collect(),
             same_volume: same_volume(&fleet),
             hooks: BTreeMap::new(),
             violations: Vec::new(),
             buttons_pressed: 0,
+            dead: BTreeSet::new(),
+            attestations: BTreeMap::new(),
+            fed: BTreeMap::new(),
+            ordered_on: BTreeMap::new(),
+            unseen: 0,
             fleet,
         };
+        for source in world.sources.clone() {
+            if world.rng.percent(world.faults.dead) {
+                let after = if world.rng.percent(50) { 0 } else { world.rng.below(4_000) };
+                world.at(after, Happening::Dies(source));
+            }
+        }
         let on: Vec<NodeId> = world.fleet.nodes.keys().copied().filter(|n| world.fleet.power(*n) == PowerState::On).collect();
         for node in on {
             world.opens(node);
@@ -96,8 +143,7 @@ impl World {
     }
 
     fn at(&mut self, delay_ms: u64, happening: Happening) {
-        self.seq += 1;
-        self.queue.insert((self.now + Span(delay_ms), self.seq), happening);
+        self.queue.push(self.now + Span(delay_ms), happening);
     }
 
     pub fn carry(&mut self, order: Order) {
@@ -108,12 +154,19 @@ impl World {
         }
     }
 
+    /// A power command was recorded with the node.
+    pub fn mark(&mut self, node: NodeId, mark: PowerMark) {
+        self.shown.remove(&node);
+        if let Some(node) = self.fleet.nodes.get_mut(&node) {
+            node.power_mark = Some(mark);
+        }
+    }
+
     /// Go on to the next happening that is not later than `wake`; hand back what the engine should hear, if anything.
     pub fn step(&mut self, wake: Option<Time>) -> Option<Input> {
         loop {
-            let next = self.queue.first_key_value().map(|(key, _)| *key);
-            match (next, wake) {
-                (Some((at, _)), Some(wake)) if wake <= at => {
+            match (self.queue.next_at(), wake) {
+                (Some(at), Some(wake)) if wake <= at => {
                     self.now = self.now.max(wake);
                     return None;
                 }
@@ -122,9 +175,9 @@ impl World {
                     return None;
                 }
                 (None, None) => return None,
-                (Some(key), _) => {
-                    self.now = self.now.max(key.0);
-                    if let Some(input) = self.queue.remove(&key).and_then(|h| self.happen(h)) {
+                (Some(at), _) => {
+                    self.now = self.now.max(at);
+                    if let Some(input) = self.queue.pop().and_then(|(_, h)| self.happen(h)) {
                         return Some(input);
                     }
                 }
@@ -146,6 +199,13 @@ impl World {
                 self.at(delay, Happening::Reply(Input::Told(ticket, result)));
             }
             Happening::Land(node, reset) => self.land(node, reset),
+            Happening::Dies(node) => drop(self.dead.insert(node)),
+            Happening::Revives(node) => drop(self.dead.remove(&node)),
+            Happening::Feed(node) => {
+                self.dead.remove(&node);
+                self.fed.insert(node, self.now);
+                self.power(node, PowerState::On);
+            }
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
                 self.power(node, PowerState::On);
@@ -155,17 +215,33 @@ impl World {
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_));
+        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }
         self.fleet.captured_at = self.now;
         match query {
+            Query::System(id) | Query::Boot(id) if self.dead.contains(id) => Observation::Unreadable(Fault::transient("no route to host")),
+            Query::Plug(_) if self.rng.percent(self.faults.agent_blind) => Observation::Unreadable(Fault::unknown("the agent gave up")),
+            // A plug is off when its machine is: what an agent's status says is true here, as what a BMC says is.
+            Query::Plug(call) => match plugged(call).map(|node| self.fleet.power(node)) {
+                Some(PowerState::Off) => Observation::Plug(PlugState::Off),
+                Some(_) => Observation::Plug(PlugState::On),
+                None => Observation::Unreadable(Fault::refused("no such plug")),
+            },
+            Query::Attestation(id) => Observation::Attestation(self.attestations.get(id).cloned().map(Box::new)),
             Query::SameVolume(id) => {
                 let at = |t: &TargetId| self.fleet.targets[t].node;
                 let own = self.fleet.targets[id].node;
                 Observation::AlsoAt(self.same_volume[id].iter().map(at).filter(|n| *n != own).collect())
             }
+            Query::Node(id) => match self.fleet.nodes.get(id) {
+                Some(node) => {
+                    let left = meaning::landing_left(node, self.now);
+                    Observation::Node(self.shown.entry(*id).or_insert_with(|| Arc::new(node.clone())).clone(), left)
+                }
+                None => meaning::answer(&self.fleet, query),
+            },
             _ => meaning::answer(&self.fleet, query),
         }
     }
@@ -187,7 +263,23 @@ impl World {
 
     fn effect(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
         match command {
+            Command::Reset { node, .. } | Command::SetBoot { node, .. } | Command::SetRestorePolicy { node, .. }
+                if self.dead.contains(node) =>
+            {
+                return Err(Fault::transient("no route to host"));
+            }
+            Command::Agents(calls) => return self.switch_off(calls),
+            Command::UseAttestation { node, holder } => {
+                let now = self.now;
+                match self.attestations.get_mut(node) {
+                    Some(word) => word.bind(holder, now)?,
+                    None => return Err(Fault::refused("there is none")),
+                }
+            }
             Command::Reset { node, reset } => {
+                if reset.starts() {
+                    self.ordered_on.insert(*node, self.now);
+                }
                 let deaf = *reset == ResetType::GracefulShutdown && self.rng.percent(self.faults.soft_ignored);
                 if deaf || self.rng.percent(self.faults.ignored) {
                     return Ok(None);
@@ -195,10 +287,11 @@ impl World {
                 let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
                 if delay == 0 { self.land(*node, *reset) } else { self.at(delay, Happening::Land(*node, *reset)) }
             }
-            Command::SetBoot { .. } if self.rng.percent(self.faults.ignored) => {}
-            Command::SetBoot { .. } => meaning::obey(&mut self.fleet, command)?,
+            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } if self.rng.percent(self.faults.ignored) => {}
+            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } => meaning::obey(&mut self.fleet, command)?,
             Command::Change(change) => {
                 self.check_move(change);
+                change.nodes().iter().for_each(|node| drop(self.shown.remove(node)));
                 meaning::obey(&mut self.fleet, command)?;
             }
             Command::Hook(call) => {
@@ -209,6 +302,23 @@ impl World {
             }
         }
         Ok(None)
+    }
+
+    /// Every plug is switched, or not, late or at once, whatever the agents say of it.
+    fn switch_off(&mut self, calls: &[AgentCall]) -> Result<Option<HookResult>, Fault> {
+        let lies = self.rng.percent(self.faults.agent_lies);
+        for node in calls.iter().filter_map(plugged) {
+            if lies && self.rng.percent(50) {
+                continue;
+            }
+            let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
+            self.at(delay, Happening::Land(node, ResetType::ForceOff));
+            if self.rng.percent(self.faults.replugged) {
+                let later = delay + self.rng.below(6_000);
+                self.at(later, Happening::Feed(node));
+            }
+        }
+        if lies && self.rng.percent(50) { Err(Fault::unknown("exit 1")) } else { Ok(None) }
     }
 
     /// A volume must not change hands while somebody has it open.
@@ -224,7 +334,8 @@ impl World {
     }
 
     fn land(&mut self, node: NodeId, reset: ResetType) {
-        self.power(node, if reset.starts() { PowerState::On } else { PowerState::Off });
+        let Some(power) = reset.leads_to() else { return };
+        self.power(node, power);
         if !reset.starts() && self.sources.contains(&node) && self.rng.percent(self.faults.button) {
             let delay = self.rng.below(3_000);
             self.at(delay, Happening::Button(node));
@@ -250,9 +361,25 @@ impl World {
         let Some(iscsi) = boot.iscsi.as_ref().filter(|i| !i.is_clear()) else { return };
         let machines = self.open.entry((iscsi.target.clone(), iscsi.lun)).or_default();
         machines.insert(node);
-        if machines.len() > 1 {
+        // A look takes a moment; who is plugged in again within it, or after the destination was told to start, nobody could see.
+        let fed = machines.iter().filter_map(|n| self.fed.get(n)).max();
+        let told = machines.iter().filter_map(|n| self.ordered_on.get(n)).max();
+        let unseen = matches!((fed, told), (Some(fed), Some(told)) if *fed + LOOK > *told);
+        if machines.len() > 1 && unseen {
+            self.unseen += 1;
+        } else if machines.len() > 1 {
             self.violations.push(format!("S1: {} lun {} is open on {machines:?}", iscsi.target, iscsi.lun));
         }
+    }
+
+    /// From then on its BMC answers.
+    pub fn revive(&mut self, node: NodeId, after: Span) {
+        self.at(after.0, Happening::Revives(node));
+    }
+
+    /// Did its feed come back behind everybody's back?
+    pub fn was_fed(&self, node: NodeId) -> bool {
+        self.fed.contains_key(&node)
     }
 
     pub fn has_open(&self, node: NodeId) -> bool {
@@ -261,8 +388,8 @@ impl World {
 
     /// Let one outstanding effect happen after the executor is finished; false when nothing is outstanding.
     pub fn settle(&mut self) -> bool {
-        let Some((key, happening)) = self.queue.pop_first() else { return false };
-        self.now = self.now.max(key.0);
+        let Some((at, happening)) = self.queue.pop() else { return false };
+        self.now = self.now.max(at);
         if !matches!(happening, Happening::Reply(_) | Happening::Answer(..)) {
             self.happen(happening);
         }
@@ -271,11 +398,11 @@ impl World {
 
     /// The executor dies: answers are lost, requests on the wire arrive or do not.
     pub fn crash(&mut self) {
-        for (key, happening) in std::mem::take(&mut self.queue) {
+        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
             match happening {
                 Happening::Reply(_) | Happening::Answer(..) => {}
-                Happening::Land(..) | Happening::Button(_) => {
-                    self.queue.insert(key, happening);
+                Happening::Land(..) | Happening::Button(_) | Happening::Feed(_) | Happening::Dies(_) | Happening::Revives(_) => {
+                    self.queue.push(at, happening);
                 }
                 Happening::Do(_, command) => {
                     if self.rng.percent(50) {

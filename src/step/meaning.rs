@@ -3,16 +3,14 @@
 
 use super::*;
 use crate::model::*;
+use std::sync::Arc;
 
 /// Answer from a snapshot, as the real world would if nothing were slow or broken.
 pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
     let missing = |what: &str| Observation::Unreadable(Fault::refused(format!("{what} is not in the inventory")));
     match query {
         Query::Node(id) => match fleet.nodes.get(id) {
-            Some(node) => {
-                let left = node.power_mark.map(|m| m.lands_by.since(fleet.captured_at)).filter(|left| *left > Span::ZERO);
-                Observation::Node(Box::new(node.clone()), left)
-            }
+            Some(node) => Observation::Node(Arc::new(node.clone()), landing_left(node, fleet.captured_at)),
             None => missing("the node"),
         },
         Query::System(id) => match fleet.live.get(id) {
@@ -20,8 +18,11 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
         },
-        Query::Boot(id) => match fleet.live.get(id) {
-            Some(Live::Answered { boot, .. }) => Observation::Boot(boot.clone()),
+        Query::Boot(id) | Query::Override(id) => match fleet.live.get(id) {
+            Some(Live::Answered { boot, .. }) => {
+                let iscsi = boot.iscsi.clone().filter(|_| matches!(query, Query::Boot(_)));
+                Observation::Boot(BootSettings { iscsi, boot_override: boot.boot_override.clone() })
+            }
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
         },
@@ -31,11 +32,19 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(target) => Observation::AlsoAt(fleet.second_attachments(target).iter().map(|t| t.node).collect()),
             None => missing("the target"),
         },
+        // No agent is asked and nobody's word is taken in a dry run.
+        Query::Plug(_) => Observation::Unreadable(Fault::transient("the fence agent was not asked")),
+        Query::Attestation(_) => Observation::Attestation(None),
         // A dry run runs no hook, so a check is never taken for done.
         Query::Check(_) => {
             Observation::Check(HookResult { succeeded: false, how: "not run".into(), output: String::new(), took: Span::ZERO })
         }
     }
+}
+
+/// How long a power command of any run may still take to land on the node.
+pub fn landing_left(node: &Node, now: Time) -> Option<Span> {
+    node.power_mark.map(|m| m.lands_by.since(now)).filter(|left| *left > Span::ZERO)
 }
 
 /// Do at once what the command asks for.
@@ -49,7 +58,8 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
             let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
                 return Err(Fault::transient("the BMC does not answer"));
             };
-            reading.power = if reset.starts() { PowerState::On } else { PowerState::Off };
+            let Some(power) = reset.leads_to() else { return Ok(()) };
+            reading.power = power;
             reading.boot_progress = reset.starts().then_some(BootProgress::OsRunning);
             Ok(())
         }
@@ -65,7 +75,15 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
             }
             Ok(())
         }
-        Command::Hook(_) => Ok(()),
+        Command::SetRestorePolicy { node, policy } => {
+            let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
+                return Err(Fault::transient("the BMC does not answer"));
+            };
+            reading.restore_policy = Some(*policy);
+            Ok(())
+        }
+        // Neither is any part of a fleet: what they are for is a machine that cannot be seen.
+        Command::Hook(_) | Command::Agents(_) | Command::UseAttestation { .. } => Ok(()),
     }
 }
 

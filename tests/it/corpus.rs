@@ -37,7 +37,7 @@ fn every_broken_file_is_explained() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Those are about what no small text file can hold.
-    let elsewhere = [codes::TOO_LARGE, codes::ENCODING, codes::TOO_MANY, codes::UNKNOWN_VARIABLE, codes::VARIABLE_TYPE];
+    let elsewhere = [codes::TOO_LARGE, codes::ENCODING, codes::TOO_MANY, codes::UNKNOWN_VARIABLE, codes::VARIABLE_TYPE, codes::FENCE_AGENT];
     let missing: Vec<&str> =
         codes::CODES.iter().map(|c| c.code).filter(|c| c.starts_with('R') && !seen.contains(c) && !elsewhere.contains(c)).collect();
     assert!(missing.is_empty(), "no broken file for {missing:?}");
@@ -87,4 +87,23 @@ fn a_large_inventory_is_read_and_its_many_errors_are_counted() {
     assert_eq!(found.0.len(), 201);
     let last = found.0.last().expect("the last");
     assert_eq!((last.code, last.message.as_str()), (codes::TOO_MANY, "100 more errors in `many.yaml`"));
+}
+
+/// What is emitted can be looked up: every literal in the sources that is shaped like a code is in the table.
+#[test]
+fn every_code_that_is_emitted_is_in_the_table() {
+    let is_code = |word: &str| word.len() == 4 && word.starts_with(['P', 'R']) && word[1..].bytes().all(|b| b.is_ascii_digit());
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut unknown = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("diagnostic/codes.rs") {
+                let text = std::fs::read_to_string(&path).expect("a file");
+                unknown.extend(text.split('"').filter(|w| is_code(w) && codes::explain(w).is_none()).map(|w| (path.clone(), w.to_owned())));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

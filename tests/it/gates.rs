@@ -2,10 +2,10 @@
 
 use crate::crash::plan_for;
 use coldswap::cli::gates;
-use coldswap::model::*;
-use coldswap::plan::Plan;
-use coldswap::sim::fleet;
-use coldswap::step::{AwaitBoot, Context, LeaveMaintenance, Observation, Query, Step, Verdict, meaning};
+use coldswap_sim::model::*;
+use coldswap_sim::plan::Plan;
+use coldswap_sim::sim::fleet;
+use coldswap_sim::step::{AwaitBoot, Context, LeaveMaintenance, Observation, Query, Step, Verdict, meaning};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -74,14 +74,14 @@ fn verdict(plan: &Plan, fleet: &Fleet, begun: bool, wanted: impl Fn(&Step) -> bo
 }
 
 fn asked(step: &Step, fleet: &Fleet, begun: bool) -> Verdict {
-    let cx = Context { holder: holder(), begun, sent: begun, attempt: 0, number: 1 };
+    let cx = Context { begun, sent: begun, ..Context::fresh(holder(), 1, fleet.captured_at) };
     let seen: Vec<Observation> = step.observes(&cx).iter().map(|q| meaning::answer(fleet, q)).collect();
     step.evaluate(&cx, &seen)
 }
 
 fn code(verdict: Verdict) -> Option<ReasonCode> {
     match verdict {
-        Verdict::Refuse(why) | Verdict::Wait(why) => Some(why.code),
+        Verdict::Refuse(why) | Verdict::Wait(why) | Verdict::Level(_, why) => Some(why.code),
         Verdict::Act | Verdict::Satisfied => None,
     }
 }
@@ -200,7 +200,7 @@ fn a_check_that_cannot_be_run_says_nothing() {
     let step = plan.switchovers[0].steps.iter().find_map(|s| if let Step::RunHook(h) = s { Some(h.clone()) } else { None });
     let mut hook = step.expect("a hook");
     hook.hook.check = Some(hook.hook.action.clone());
-    let cx = Context { holder: holder(), begun: false, sent: false, attempt: 0, number: 1 };
+    let cx = Context::fresh(holder(), 1, Time(0));
     let step = Step::RunHook(hook);
     assert!(matches!(step.observes(&cx)[..], [Query::Check(_)]));
     let verdict = step.evaluate(&cx, &[Observation::Unreadable(Fault::transient("no such file"))]);
@@ -224,15 +224,16 @@ fn a_plan_that_breaks_a_rule_on_paper_is_refused() {
     // Nobody was asked for its power: the walk through the plan meets a look that shows nothing.
     let (mut fleet, ends) = fleet(1, 1);
     fleet.live.clear();
-    let request = coldswap::plan::Request {
+    let request = coldswap_sim::plan::Request {
         id: "p-1".into(),
         store: "store".into(),
         now: fleet.captured_at,
-        landing: coldswap::plan::Landing::default(),
+        landing: coldswap_sim::plan::Landing::default(),
         only: Vec::new(),
         exclude: Vec::new(),
         home: Default::default(),
     };
-    let refused = coldswap::plan::plan(&crate::crash::runbook(&fleet, &ends, 1), &fleet, &request).expect_err("refused");
-    assert_eq!(refused.0.iter().map(|d| d.code).collect::<Vec<_>>(), ["P023"], "{:?}", refused.0);
+    let refused =
+        coldswap_sim::plan::plan(&crate::crash::runbook(&fleet, &ends, 1, Span::millis(300)), &fleet, &request).expect_err("refused");
+    assert_eq!(refused.0.iter().map(|d| d.code).collect::<Vec<_>>(), [coldswap_sim::diagnostic::codes::UNSAFE_PLAN], "{:?}", refused.0);
 }

@@ -2,12 +2,12 @@
 //! it is killed, or goes wrong, on its way.
 
 use crate::crash::{plan_for, runbook};
-use coldswap::engine::{Outcome, Phase, Progress};
-use coldswap::model::*;
-use coldswap::plan::home::{self, Homecoming};
-use coldswap::plan::{Landing, LeftOutCode, Plan, Request, plan};
-use coldswap::sim::{Bugs, CrashAt, Faults, Run, Survives, faults_of, fleet, run};
-use coldswap::step::{Context, Step, meaning};
+use coldswap_sim::engine::{Outcome, Phase, Progress};
+use coldswap_sim::model::*;
+use coldswap_sim::plan::home::{self, Homecoming};
+use coldswap_sim::plan::{Landing, LeftOutCode, Plan, Request, plan};
+use coldswap_sim::sim::{Bugs, CrashAt, Faults, Run, Survives, faults_of, fleet, run};
+use coldswap_sim::step::{Context, Step, meaning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn after(pairs: u32) -> (Fleet, Fleet, Plan) {
     for switchover in &plan.switchovers {
         let holder = Holder { run: "r-1".into(), switchover: switchover.id };
         for (step, number) in switchover.steps.iter().zip(1..) {
-            let cx = Context { holder: holder.clone(), begun: false, sent: false, attempt: 1, number };
+            let cx = Context { attempt: 1, ..Context::fresh(holder.clone(), number, world.captured_at) };
             if let Some(command) = step.command(&cx) {
                 meaning::obey(&mut world, &command).expect("a kind world");
             }
@@ -42,7 +42,7 @@ fn way_home(plan_out: &Plan, fleet: &Fleet) -> Plan {
         exclude: Vec::new(),
         home: homes,
     };
-    let mut runbook = runbook(fleet, &pairs, 8);
+    let mut runbook = runbook(fleet, &pairs, 8, Span::millis(300));
     runbook.name = "failback-r-1".into();
     let (plan, _) = plan(&runbook, fleet, &request).unwrap_or_else(|e| panic!("{:?}", e.0));
     plan
@@ -63,7 +63,7 @@ fn seen(fleet: &Fleet) -> Fleet {
 fn outcomes(plan: &Plan, run: &Run) -> BTreeSet<Outcome> {
     let mut progress = Progress::new(plan);
     run.journal.iter().for_each(|entry| progress.apply(plan, entry).expect("a journal that fits"));
-    let ended = |t: &coldswap::engine::Track| if let Phase::Finished(outcome) = t.phase { Some(outcome) } else { None };
+    let ended = |t: &coldswap_sim::engine::Track| if let Phase::Finished(outcome) = t.phase { Some(outcome) } else { None };
     progress.tracks.iter().filter_map(ended).collect()
 }
 
@@ -100,7 +100,7 @@ fn a_way_home_is_as_safe_as_the_way_out() {
         }
     }
     for seed in 0..1_500 {
-        let mut rng = coldswap::sim::Rng(seed);
+        let mut rng = coldswap_sim::sim::Rng(seed);
         // Somebody who presses buttons makes the end of it anybody's guess; the witness still watches.
         let faults = Faults { button: 0, ..faults_of(&mut rng) };
         runs.push((faults, Vec::new(), seed));
@@ -196,8 +196,8 @@ fn what_stays_becomes_a_spare() {
     assert_eq!(node.maintenance, None);
     assert_eq!(node.provision_state, ProvisionState::Available);
     assert_eq!(node.labels.get("pool"), Some(&Scalar::Text("repaired".into())));
-    let holdings = coldswap::plan::candidates::Holdings::of(&away);
-    assert!(coldswap::plan::candidates::spare_obstacles(&away, &holdings, node).is_empty());
+    let holdings = coldswap_sim::plan::candidates::Holdings::of(&away);
+    assert!(coldswap_sim::plan::candidates::spare_obstacles(&away, &holdings, node).is_empty());
     away.live.insert(original, Live::Silent(Fault::transient("gone")));
     assert_eq!(home::keep(&out.switchovers[0], &away, None).map_err(|(code, _)| code), Err(LeftOutCode::OriginalSilent));
 }

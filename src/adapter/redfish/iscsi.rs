@@ -209,7 +209,7 @@ impl Line {
             }
             None => seen.function.url.clone(),
         };
-        let answer = self.patch(&url, &Value::Object(body)).await?;
+        let answer = self.patch(&url, &Value::Object(body), None).await?;
         if settings.is_some() {
             *seen.function.written() = Some(want.clone());
         }

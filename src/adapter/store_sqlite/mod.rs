@@ -8,6 +8,7 @@
 //! - Network file systems are refused (`open`): their locks cannot be relied on, and two processes that both believe to
 //!   hold the store would both drive machines.
 
+mod attestations;
 mod inventory;
 mod journal;
 mod lock;
@@ -17,7 +18,7 @@ mod writer;
 
 pub use inventory::ImportError;
 
-use crate::model::StoreId;
+use crate::model::{StoreId, Time};
 use crate::ports::StoreError;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub struct SqliteStore {
 
 struct Inner {
     id: StoreId,
+    /// A thread and a connection of its own: a look at the records does not wait for a commit. It sees everything that was
+    /// answered before it was asked. Closed first: only the writer can put the log back into the file.
+    reader: Option<Writer>,
     writer: Writer,
     locks: lock::Locks,
 }
@@ -60,8 +64,23 @@ impl SqliteStore {
     }
 
     fn start(opened: open::Opened, locks: lock::Locks) -> Result<SqliteStore, StoreError> {
-        let writer = Writer::start(opened.connection).map_err(|e| StoreError::Failed(format!("cannot start a thread: {e}")))?;
-        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, locks }) })
+        let no_thread = |e: std::io::Error| StoreError::Failed(format!("cannot start a thread: {e}"));
+        let writer = Writer::start(opened.connection).map_err(no_thread)?;
+        let reader = opened.reader.map(Writer::start).transpose().map_err(no_thread)?;
+        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, reader, locks }) })
+    }
+
+    fn reader(&self) -> &Writer {
+        self.inner.reader.as_ref().unwrap_or(&self.inner.writer)
+    }
+
+    /// When the store was made.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where it cannot be read.
+    pub fn created_at(&self) -> Result<Option<Time>, StoreError> {
+        let text = self.read(|db| Ok(meta(db, "created_at")?))?;
+        Ok(text.and_then(|t| t.parse().ok()).map(Time))
     }
 
     /// Do something that changes the store, and wait until it is durable.
@@ -76,7 +95,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.inner.writer.wait(false, work)
+        self.reader().wait(false, work)
     }
 }
 

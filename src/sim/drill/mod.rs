@@ -105,9 +105,9 @@ struct Log {
 }
 
 impl EventLog for Log {
-    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
-        self.entries.extend_from_slice(entries);
-        self.marks.extend_from_slice(marks);
+    fn append(&mut self, entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
+        self.entries.extend(entries);
+        self.marks.extend(marks);
         Ok(())
     }
 }

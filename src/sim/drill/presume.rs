@@ -25,6 +25,7 @@ pub fn presume(fleet: &mut Fleet) -> usize {
             identity: node.identity.clone(),
             boot_progress: on.then_some(BootProgress::OsRunning),
             boot_override: BootOverride::default(),
+            restore_policy: None,
         };
         let boot = BootSettings { iscsi: Some(if on { iscsi } else { IscsiBoot::default() }), boot_override: None };
         fleet.live.insert(id, Live::Answered { reading, boot });

@@ -154,7 +154,7 @@ impl<'s> World<'s> {
     fn answer(&mut self, query: &Query) -> (Observation, Span) {
         let (node, kind) = match query {
             Query::System(node) => (*node, Request::ReadSystem),
-            Query::Boot(node) => (*node, Request::Read),
+            Query::Boot(node) | Query::Override(node) => (*node, Request::Read),
             Query::SameVolume(id) => {
                 let at = |t: &TargetId| self.fleet.targets.get(t).map(|t| t.node);
                 let own = at(id);
@@ -214,9 +214,12 @@ impl<'s> World<'s> {
         let (node, kind) = match command {
             Command::Hook(call) => return self.hook(call),
             Command::Change(_) => return (self.effect(command).map(|()| None), Span(5)),
-            Command::SetBoot { node, .. } => (*node, Request::SetBoot),
+            Command::SetBoot { node, .. } | Command::SetRestorePolicy { node, .. } => (*node, Request::SetBoot),
+            // A drill has neither plugs nor people: nobody but the BMC vouches in it.
+            Command::Agents(_) | Command::UseAttestation { .. } => return (Err(Fault::refused("not in a drill")), Span(5)),
             Command::Reset { node, reset: ResetType::GracefulShutdown } => (*node, Request::SoftOff),
             Command::Reset { node, reset } if reset.starts() => (*node, Request::PowerOn),
+            Command::Reset { node, reset: ResetType::Nmi } => (*node, Request::Restart),
             Command::Reset { node, .. } => (*node, Request::HardOff),
         };
         let latency = self.setting.times.answer.quantile(self.rng.below(10_000));
@@ -269,6 +272,9 @@ impl<'s> World<'s> {
         let Command::Reset { node, reset } = command else {
             return meaning::obey(&mut self.fleet, command);
         };
+        if *reset == ResetType::Nmi {
+            return Ok(());
+        }
         let wanted = if reset.starts() { PowerState::On } else { PowerState::Off };
         if self.fleet.power(*node) == wanted {
             return Ok(());
@@ -277,7 +283,7 @@ impl<'s> World<'s> {
         let times = &self.setting.times;
         let spread = match reset {
             ResetType::GracefulShutdown => times.of("soft_off", model.as_deref()),
-            ResetType::ForceOff => times.of("hard_off", model.as_deref()),
+            ResetType::ForceOff | ResetType::Nmi => times.of("hard_off", model.as_deref()),
             ResetType::On | ResetType::ForceOn => times.of("power_on", model.as_deref()),
         };
         let delay = spread.quantile(self.rng.below(10_000));
