@@ -9,6 +9,7 @@ pub mod drill;
 mod harness;
 mod queue;
 mod rng;
+mod volumes;
 mod world;
 
 pub use case::*;
