@@ -212,7 +212,7 @@ fn by_mode(runbook: &Runbook, wanted: Option<DrillMode>) -> Vec<Runbook> {
                 Mode::Planned => (Span::mins(5), HardOff::AfterSoft),
                 Mode::Disaster => (Span::ZERO, HardOff::AtOnce),
             };
-            runbook.power = PowerPolicy { soft_off, hard_off, crash_dump: runbook.power.crash_dump };
+            runbook.power = PowerPolicy { soft_off, hard_off, ..runbook.power };
             runbook.mode = mode;
         }
         runbook

@@ -10,7 +10,7 @@ use super::candidates::{Holdings, LeftOutCode, SpareCode, spare_obstacles};
 use super::{LeftOut, Switchover};
 use crate::model::gate_table::gates;
 use crate::model::*;
-use crate::step::{LeaveMaintenance, Machine, Pair, Step};
+use crate::step::{LeaveMaintenance, Machine, Pair, SetRestorePolicy, Step};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -22,6 +22,8 @@ pub struct Homecoming {
     pub maintenance: Option<String>,
     /// The spare's provision state before the switchover.
     pub spare_state: ProvisionState,
+    /// The original's restore policy before the switchover set it to AlwaysOff; `policy` is that earlier one.
+    pub restore: Option<SetRestorePolicy>,
 }
 
 impl Homecoming {
@@ -34,9 +36,21 @@ impl Homecoming {
 
     /// Once the original serves: what either machine had before the way out and the way home changed it. The spare leaves
     /// the maintenance that this very switchover set (`reason`), when it is seen Off.
-    pub(super) fn afterwards(&self, pair: &Pair, reason: String) -> Vec<Step> {
-        vec![Step::LeaveMaintenance(LeaveMaintenance { machine: pair.source.clone(), reason, off: true })]
+    pub(super) fn afterwards(&self, pair: &Pair, reason: String, steps: &[Step]) -> Vec<Step> {
+        let leave = LeaveMaintenance { machine: pair.source.clone(), reason, off: true };
+        let policies = self.restore.iter().cloned().chain(earlier_policy(steps, pair.source.node));
+        policies.map(Step::SetRestorePolicy).chain([Step::LeaveMaintenance(leave)]).collect()
     }
+}
+
+/// The step that gives a machine the restore policy back that these steps took from it.
+fn earlier_policy(steps: &[Step], node: NodeId) -> Option<SetRestorePolicy> {
+    steps.iter().find_map(|s| match s {
+        Step::SetRestorePolicy(set) if set.machine.node == node => {
+            Some(SetRestorePolicy { policy: set.was, was: set.policy, ..set.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// The fleet in which the originals are no longer in our maintenance, as the choice of spares must see it.
@@ -178,7 +192,9 @@ pub fn homecoming(switchover: &Switchover, fleet: &Fleet, same_hardware: bool) -
         return Err(stays);
     }
     let spare_state = switchover.steps.iter().find_map(|s| if let Step::MoveInstance(m) = s { Some(m.to_was) } else { None });
-    Ok(Homecoming { original: trace.original.id, maintenance: trace.ours, spare_state: spare_state.unwrap_or(ProvisionState::Manageable) })
+    let restore = earlier_policy(&switchover.steps, trace.original.id);
+    let spare_state = spare_state.unwrap_or(ProvisionState::Manageable);
+    Ok(Homecoming { original: trace.original.id, maintenance: trace.ours, spare_state, restore })
 }
 
 /// What makes the original a spare where the volumes stay: the edits of its record.

@@ -70,7 +70,8 @@ pub fn compose(
     }));
     cx.hooks(HookPoint::PostBoot, after, &mut steps)?;
     steps.extend(cx.note_debt(&boot));
-    steps.extend(cx.home.into_iter().flat_map(|h| h.afterwards(&cx.pair, format!("{} {id}", runbook.name))));
+    let afterwards = cx.home.map(|h| h.afterwards(&cx.pair, format!("{} {id}", runbook.name), &steps));
+    steps.extend(afterwards.into_iter().flatten());
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
     steps.push(Step::Release(Release { machine: cx.pair.destination.clone() }));
     let used: Vec<&Step> = steps.iter().filter(|s| matches!(s, Step::Reserve(_))).collect();

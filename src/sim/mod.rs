@@ -10,6 +10,7 @@ mod gates;
 mod harness;
 mod queue;
 mod rng;
+mod volumes;
 mod world;
 
 pub use case::*;

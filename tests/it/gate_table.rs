@@ -74,7 +74,7 @@ fn verdict(plan: &Plan, fleet: &Fleet, begun: bool, wanted: impl Fn(&Step) -> bo
 }
 
 fn asked(step: &Step, fleet: &Fleet, begun: bool) -> Verdict {
-    let cx = Context { begun, sent: begun, ..Context::fresh(holder(), 1, Time(0)) };
+    let cx = Context { begun, sent: begun, ..Context::fresh(holder(), 1, fleet.captured_at) };
     let seen: Vec<Observation> = step.observes(&cx).iter().map(|q| meaning::answer(fleet, q)).collect();
     step.evaluate(&cx, &seen)
 }
@@ -236,5 +236,5 @@ fn a_plan_that_breaks_a_rule_on_paper_is_refused() {
     };
     let refused =
         coldswap_sim::plan::plan(&crate::crash::runbook(&fleet, &ends, 1, Span::millis(300)), &fleet, &request).expect_err("refused");
-    assert_eq!(refused.0.iter().map(|d| d.code).collect::<Vec<_>>(), ["P023"], "{:?}", refused.0);
+    assert_eq!(refused.0.iter().map(|d| d.code).collect::<Vec<_>>(), [coldswap_sim::diagnostic::codes::UNSAFE_PLAN], "{:?}", refused.0);
 }

@@ -19,7 +19,7 @@ fn after(pairs: u32) -> (Fleet, Fleet, Plan) {
     for switchover in &plan.switchovers {
         let holder = Holder { run: "r-1".into(), switchover: switchover.id };
         for (step, number) in switchover.steps.iter().zip(1..) {
-            let cx = Context { attempt: 1, ..Context::fresh(holder.clone(), number, Time(0)) };
+            let cx = Context { attempt: 1, ..Context::fresh(holder.clone(), number, world.captured_at) };
             if let Some(command) = step.command(&cx) {
                 meaning::obey(&mut world, &command).expect("a kind world");
             }

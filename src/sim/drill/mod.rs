@@ -77,7 +77,7 @@ pub struct Setting {
 impl Setting {
     pub fn new(plan: Arc<Plan>, fleet: &Fleet, rules: &[Rule], times: Times) -> Setting {
         let part = part_of(&plan, fleet);
-        let same_volume = super::world::same_volume(&part);
+        let same_volume = super::volumes::same_volume(&part);
         let about = plan.switchovers.iter().map(|s| (s.id, s.source.node)).collect();
         Setting { rules: Rules::of(rules, &part), fleet: part, same_volume, about, times, plan }
     }
