@@ -15,6 +15,7 @@ mod flight;
 mod order;
 mod people;
 mod progress;
+mod track;
 mod verdict;
 
 pub use event::*;

@@ -6,8 +6,8 @@ use super::event::*;
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
-use crate::step::{Confirm, PowerOff, Step, Undo};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::step::Step;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -26,7 +26,7 @@ pub enum Phase {
 pub struct Track {
     pub phase: Phase,
     /// Steps of the way back or of cutting off; forward walks the plan's own.
-    detour: Vec<Step>,
+    pub(super) detour: Vec<Step>,
     /// Position of the step in hand, from 0.
     pub cursor: usize,
     pub attempt: u32,
@@ -223,196 +223,6 @@ impl Progress {
 
     pub fn all_finished(&self) -> bool {
         self.tracks.iter().all(|t| matches!(t.phase, Phase::Finished(_)))
-    }
-}
-
-impl Track {
-    /// The steps of the path that is being walked.
-    pub fn path<'a>(&'a self, forward: &'a [Step]) -> &'a [Step] {
-        match self.phase {
-            Phase::Back | Phase::CuttingOff | Phase::Settling => &self.detour,
-            _ => forward,
-        }
-    }
-
-    pub fn in_flight(&self) -> bool {
-        matches!(self.phase, Phase::Forward | Phase::Back | Phase::CuttingOff | Phase::Settling)
-    }
-
-    /// It has not begun, or can still go back by itself.
-    pub fn may_be_recalled(&self) -> bool {
-        self.phase == Phase::Waiting || (self.phase == Phase::Forward && !self.past_return)
-    }
-
-    /// It ended where a person must say how it goes on, and nobody has yet.
-    pub fn may_be_resolved(&self) -> bool {
-        matches!(self.phase, Phase::Finished(Outcome::Stopped | Outcome::InDoubt)) && self.owes
-    }
-
-    /// Number of the step in hand, from 1.
-    pub fn number(&self) -> u32 {
-        u32::try_from(self.cursor + 1).unwrap_or(u32::MAX)
-    }
-
-    fn step_event(&mut self, forward: &[Step], entry: &Entry) -> bool {
-        let here = |step: u32, t: &Track| t.in_flight() && step == t.number() && t.cursor < t.path(forward).len();
-        match &entry.event {
-            Event::Started { .. } if self.phase == Phase::Waiting => self.phase = Phase::Forward,
-            Event::Intended { step, attempt, command, .. } if here(*step, self) && *attempt == self.attempt && !self.intended => {
-                self.intend(forward, entry.at, command);
-            }
-            Event::Achieved { step, fence, how, .. } if here(*step, self) => {
-                if let Some(voucher) = fence {
-                    self.fence = Some(held(voucher));
-                }
-                if let (Some(Step::NoteDebt(note)), true) = (self.path(forward).get(self.cursor), *how != How::AlreadySo) {
-                    self.debt = Some(format!("`{}`: {}", note.machine.name, note.debt));
-                }
-                self.next();
-            }
-            Event::Tolerated { step, .. } if here(*step, self) => self.next(),
-            Event::FenceLevel { step, level, .. } if here(*step, self) => {
-                let Some(Step::Fence(fence)) = self.path(forward).get(self.cursor) else { return false };
-                if *level > 0 && fence.level(*level).is_none() {
-                    return false;
-                }
-                self.level = *level;
-                self.levels_changed += 1;
-                (self.attempt, self.intended) = (0, false);
-            }
-            Event::Retried { step, attempt, .. } if here(*step, self) && *attempt == self.attempt => {
-                self.attempt += 1;
-                self.intended = false;
-            }
-            Event::RollingBack { .. } if self.phase == Phase::Forward && !self.past_return => {
-                self.detour = self.way_back(forward);
-                self.turn(Phase::Back);
-            }
-            Event::CuttingOff { .. } if self.phase == Phase::Forward && self.past_return => {
-                self.detour = forward.iter().find_map(cut_off).into_iter().collect();
-                self.turn(Phase::CuttingOff);
-            }
-            Event::Resolved { moved, .. } if self.may_be_resolved() => {
-                self.detour = self.settlement(forward, *moved);
-                self.moved = Some(*moved);
-                self.turn(Phase::Settling);
-            }
-            Event::Settled { .. } if self.owes && matches!(self.phase, Phase::Finished(_)) => self.owes = false,
-            Event::Finished { outcome: Outcome::Skipped, .. } if self.phase == Phase::Waiting => {
-                self.phase = Phase::Finished(Outcome::Skipped);
-            }
-            Event::Finished { outcome, debt, .. } if self.in_flight() => {
-                self.phase = Phase::Finished(*outcome);
-                self.owes = debt.is_some();
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// An On of the source that was seen or told ends whatever an agent or a person said.
-    fn void_fence(&mut self, source: NodeId, event: &Event) {
-        let on = |reads: &[Read]| reads.iter().any(|r| r.node == source && matches!(r.power, PowerState::On | PowerState::PoweringOn));
-        let void = match event {
-            Event::Intended { before, command: Told::Reset { node, reset }, .. } => (*node == source && reset.starts()) || on(before),
-            Event::Intended { before, .. } => on(before),
-            Event::Achieved { after, .. } => on(after),
-            Event::CuttingOff { .. } => true,
-            _ => false,
-        };
-        if void {
-            self.fence = None;
-        }
-    }
-
-    fn intend(&mut self, forward: &[Step], at: Time, command: &Told) {
-        self.intended = true;
-        self.begun = true;
-        self.first_intent.get_or_insert(at);
-        if matches!(command, Told::Reset { .. } | Told::Agents(_)) {
-            self.last_power = Some(at);
-        }
-        if self.phase == Phase::Forward {
-            if self.begun_steps.last() != Some(&self.cursor) {
-                self.begun_steps.push(self.cursor);
-            }
-            self.past_return |= forward[self.cursor].starts_destination();
-        }
-    }
-
-    fn next(&mut self) {
-        self.cursor += 1;
-        self.answer = None;
-        (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
-        (self.level, self.levels_changed) = (0, 0);
-    }
-
-    fn turn(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.cursor = 0;
-        (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
-        (self.level, self.levels_changed) = (0, 0);
-    }
-
-    /// Only what was begun is taken back, the last one first. The step in hand may have happened and is among them.
-    fn way_back(&self, forward: &[Step]) -> Vec<Step> {
-        let undo = |at: &usize| match forward[*at].undo() {
-            Undo::Steps(steps) => steps,
-            Undo::Nothing | Undo::Never => Vec::new(),
-        };
-        let mut begun = self.begun_steps.clone();
-        // A fence that was begun may have switched off what a power-off that was left undone did not.
-        let off = forward.iter().position(|s| matches!(s, Step::PowerOff(_)));
-        if let Some(off) = off.filter(|at| begun.iter().any(|b| forward[*b].fence().is_some()) && !begun.contains(at)) {
-            begun.push(off);
-            begun.sort_unstable();
-        }
-        begun.iter().rev().flat_map(undo).collect()
-    }
-
-    /// A fresh look at both nodes first. Moved: what else belongs to a switchover follows, and both nodes are given back.
-    /// Not moved: all that was begun is taken back.
-    fn settlement(&self, forward: &[Step], moved: bool) -> Vec<Step> {
-        let Some(pair) = forward.iter().find_map(Step::pair) else { return Vec::new() };
-        let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new() };
-        if !moved {
-            return std::iter::once(Step::Confirm(confirm)).chain(self.way_back(forward)).collect();
-        }
-        let mut rest = Vec::new();
-        for step in forward {
-            match step {
-                Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
-                Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
-                Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),
-                _ => {}
-            }
-        }
-        std::iter::once(Step::Confirm(confirm)).chain(rest).collect()
-    }
-
-    /// Nothing but reservations was begun: the nodes themselves were not touched.
-    pub fn touched_nothing(&self, forward: &[Step]) -> bool {
-        self.begun_steps.iter().all(|at| matches!(forward[*at], Step::Reserve(_)))
-    }
-}
-
-fn held(voucher: &Voucher) -> Held {
-    match voucher {
-        Voucher::Agents(reads) => {
-            let agents: BTreeSet<&str> = reads.iter().map(|r| r.agent.as_str()).collect();
-            Held { until: None, by: agents.into_iter().collect::<Vec<_>>().join(" and ") }
-        }
-        Voucher::Attestation { by, until, .. } => Held { until: Some(*until), by: by.clone() },
-    }
-}
-
-/// The source's power-off without asking and without a way back.
-fn cut_off(step: &Step) -> Option<Step> {
-    match step {
-        Step::PowerOff(off) => {
-            Some(Step::PowerOff(PowerOff { soft: None, hard: Some(ResetType::ForceOff), silent: None, way_back: None, ..off.clone() }))
-        }
-        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Plan and events, entry by entry, into a report.
 
 use super::people::{Waits, decision};
+use super::steps::*;
 use super::tally;
 use super::types::*;
 use super::{Stamp, Took};

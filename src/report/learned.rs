@@ -1,6 +1,6 @@
 //! What a run teaches about how long things take.
 
-use super::types::*;
+use super::steps::*;
 use super::{About, report};
 use crate::engine::{BadEvent, Entry, Event, How};
 use crate::model::*;

@@ -9,6 +9,7 @@ mod fold;
 mod learned;
 mod people;
 mod stamp;
+mod steps;
 mod tally;
 pub mod text;
 mod types;
@@ -17,6 +18,7 @@ pub use exit_code::{ExitCode, exit_code};
 pub use fold::Fold;
 pub use learned::learn;
 pub use stamp::{Stamp, Took, brief};
+pub use steps::*;
 pub use types::*;
 
 use crate::engine::{BadEvent, Entry};

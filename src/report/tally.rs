@@ -1,6 +1,7 @@
 //! Totals of a report, and what to do about what is owed.
 
 use super::Took;
+use super::steps::*;
 use super::types::*;
 use crate::engine::Outcome;
 use crate::model::ReasonCode;

@@ -14,6 +14,7 @@ const SILENT: [(Mode, Span); 2] = [(Mode::Planned, Span::mins(5)), (Mode::Disast
 pub struct Plugs {
     /// Calls that some node's own values lead to.
     by_node: BTreeMap<String, Vec<(AgentCall, BTreeSet<NodeId>)>>,
+    names: BTreeMap<NodeId, String>,
 }
 
 impl Plugs {
@@ -28,6 +29,7 @@ impl Plugs {
                 // A node that lacks what the options speak of is not switched by them.
                 if let Ok(call) = render(agent, &scope(runbook, fleet, node, node)) {
                     plugs.add(call, node);
+                    plugs.names.extend(fleet.nodes.get(&node).map(|n| (node, n.name.clone())));
                 }
             }
         }
@@ -43,9 +45,14 @@ impl Plugs {
     }
 
     /// Another node that the call would switch as well.
-    fn shared(&self, call: &AgentCall, own: NodeId) -> Option<NodeId> {
+    fn shared(&self, call: &AgentCall, own: NodeId) -> Option<&str> {
         let list = self.by_node.get(&call.plug())?;
-        list.iter().filter(|(known, _)| known.switches_the_same(call)).flat_map(|(_, nodes)| nodes).find(|n| **n != own).copied()
+        list.iter()
+            .filter(|(known, _)| known.switches_the_same(call))
+            .flat_map(|(_, nodes)| nodes)
+            .find(|n| **n != own)
+            .and_then(|n| self.names.get(n))
+            .map(String::as_str)
     }
 }
 
@@ -104,7 +111,6 @@ impl Cook<'_> {
                 self.left(LeftOutCode::FenceIncomplete, why)
             })?;
             if let Some(other) = plugs.shared(&call, self.source.id) {
-                let other = self.fleet.nodes.get(&other).map_or_else(|| other.to_string(), |n| n.name.clone());
                 let why = format!("`{call}` would switch off `{other}` as well as `{name}`; give each its own outlet, or another fence");
                 return Err(self.left(LeftOutCode::PlugShared, why));
             }
