@@ -2,6 +2,7 @@
 //! neither steps nor plans.
 
 pub mod clock;
+mod gate;
 mod hook_command;
 mod hook_http;
 pub mod hooks;

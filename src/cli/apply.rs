@@ -6,10 +6,10 @@ use super::live::Live;
 use super::look::{learn, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
-use crate::executor::{Ended, Ports, entries, execute, gather};
+use crate::executor::{Claim, Ended, ExecuteError, Ports, claim, entries, execute, gather, take_over};
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
-use crate::ports::Store;
+use crate::ports::{Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -105,7 +105,8 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
 pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
-    carry_out(global, ports, Arc::new(plan), run, go.report).await
+    let claim = claim(&ports, &run, &site.terms())?;
+    carry_out(global, ports, Arc::new(plan), (run, claim), go.report).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -118,14 +119,31 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
             .hint("`coldswap show` still tells what happened"));
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
-    carry_out(global, ports, Arc::new(plan), run, args.report.as_deref()).await
+    let claim = match args.take_over {
+        false => claim(&ports, &run, &site.terms())?,
+        true => {
+            let landing = plan.switchovers.iter().map(|s| s.landing).max().unwrap_or_default();
+            let tell = |by: &Lease| output::note(global, format!("waiting for the end of the lease of {by}"));
+            take_over(&ports, &run, &site.terms(), landing, tell).await?
+        }
+    };
+    carry_out(global, ports, Arc::new(plan), (run, claim), args.report.as_deref()).await
 }
 
-async fn carry_out(global: &Global, ports: Ports, plan: Arc<Plan>, run: RunId, report_file: Option<&Path>) -> Result<ExitCode, Failure> {
+async fn carry_out(
+    global: &Global,
+    ports: Ports,
+    plan: Arc<Plan>,
+    (run, claim): (RunId, Claim),
+    report_file: Option<&Path>,
+) -> Result<ExitCode, Failure> {
     let control = control::listen();
     let mut live = Live::new(plan.clone(), global.quiet);
-    let ended = execute(plan.clone(), run.clone(), ports.clone(), control, &mut live).await;
-    ports.bmc.close().await;
+    let ended = execute(plan.clone(), claim, ports.clone(), control, &mut live).await;
+    // Who was superseded says nothing more to any BMC, not even good-bye: its sessions end by themselves.
+    if !matches!(ended, Err(ExecuteError::Store(StoreError::Superseded { .. }))) {
+        ports.bmc.close().await;
+    }
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));

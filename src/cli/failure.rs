@@ -54,10 +54,22 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let code = match error {
-            StoreError::Used { .. } | StoreError::Locked(_) | StoreError::Format { .. } => ExitCode::Refused,
+            StoreError::Used { .. } | StoreError::Locked { .. } | StoreError::Alive { .. } | StoreError::Format { .. } => ExitCode::Refused,
+            StoreError::Superseded { .. } => ExitCode::Resumable,
             StoreError::Failed(_) => ExitCode::Bug,
         };
-        Failure::Said { message: error.to_string(), hint: None, code }
+        let hint = match &error {
+            StoreError::Locked { run, by: Some(_) } => Some(format!(
+                "if it hangs or is stopped, `coldswap resume {run} --take-over` goes on in its place once its lease has ended"
+            )),
+            StoreError::Locked { by: None, .. } => Some("it is of an earlier version and cannot be taken over: end it first".to_owned()),
+            StoreError::Alive { .. } => Some("let it go on, or end it first".to_owned()),
+            StoreError::Superseded { run, .. } => {
+                Some(format!("this process has sent and written nothing since; `coldswap show {run}` tells how the run goes on"))
+            }
+            _ => None,
+        };
+        Failure::Said { message: error.to_string(), hint, code }
     }
 }
 

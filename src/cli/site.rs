@@ -7,7 +7,7 @@ use crate::adapter::hooks::{HookOptions, Hooks};
 use crate::adapter::redfish::{Redfish, RedfishOptions};
 use crate::adapter::secrets::SystemSecrets;
 use crate::adapter::store_sqlite::SqliteStore;
-use crate::executor::Ports;
+use crate::executor::{Ports, Terms};
 use crate::model::*;
 use crate::plan::Landing;
 use crate::ports::{Clock, Secrets};
@@ -101,6 +101,7 @@ impl Site {
         let options = RedfishOptions {
             requests_at_once_per_bmc: bmc.requests_at_once as usize,
             total_at_once: bmc.total_at_once as usize,
+            request_timeout: self.terms().request_timeout.duration(),
             ..RedfishOptions::default()
         };
         let hooks = HookOptions { lab: self.lab, ..HookOptions::default() };
@@ -111,6 +112,12 @@ impl Site {
             store: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
         }
+    }
+
+    /// How long leases are, and for how long a request to a BMC may be on its way.
+    pub fn terms(&self) -> Terms {
+        let request = RedfishOptions::default().request_timeout;
+        Terms::new(Span(u64::try_from(request.as_millis()).unwrap_or(u64::MAX)))
     }
 
     pub fn now(&self) -> Time {

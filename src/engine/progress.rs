@@ -90,7 +90,7 @@ impl Progress {
     fn apply_run(&mut self, event: &Event) -> Result<(), &'static str> {
         match event {
             Event::RunStarted { journal_format, .. } if !self.started && *journal_format == JOURNAL_FORMAT => self.started = true,
-            Event::RunResumed if self.started => {
+            Event::RunResumed | Event::TakenOver { .. } if self.started => {
                 self.paused = None;
                 self.failures_acknowledged = self.failures();
             }

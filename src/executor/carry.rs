@@ -2,8 +2,8 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::ports::{Bmc, Clock, HookRunner, Inventory, Store};
-use crate::step::{Command, Observation, Query};
+use crate::ports::{Bmc, Clock, Deadline, HookRunner, Inventory, Store};
+use crate::step::{Command, HookCall, Observation, Query};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,6 +25,7 @@ pub struct Ports {
 pub struct Carrier {
     ports: Ports,
     endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
+    deadline: Deadline,
 }
 
 /// Adapters have limits of their own; this one is for an adapter that forgets. Longer than any of theirs but a hook's.
@@ -35,9 +36,10 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
-    pub fn new(ports: Ports, fleet: &Fleet) -> Carrier {
+    /// Every order that it carries ends with `deadline`.
+    pub fn new(ports: Ports, fleet: &Fleet, deadline: Deadline) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
-        Carrier { ports, endpoints }
+        Carrier { ports, endpoints, deadline }
     }
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
@@ -47,6 +49,10 @@ impl Carrier {
     /// One look: all of it at the same time. Where the answers lie far apart it is not the same look any more, and what
     /// was read of power is thrown away (rule S1).
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
+        // A look changes nothing, but who has no lease has no business with the machines either.
+        if let Err(fault) = self.deadline.test("a look") {
+            return vec![Observation::Unreadable(fault); queries.len()];
+        }
         let began = std::time::Instant::now();
         let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q))).await;
         if began.elapsed() > LOOK_LIMIT && seen.len() > 1 {
@@ -93,24 +99,38 @@ impl Carrier {
                 let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
                 Observation::AlsoAt(elsewhere.collect())
             }
-            Query::Check(call) => Observation::Check(self.ports.hooks.run(&call.hook, &call.action, &call.context).await?),
+            Query::Check(call) => Observation::Check(self.hook(call).await?),
         })
+    }
+
+    async fn hook(&self, call: &HookCall) -> Result<HookResult, Fault> {
+        self.ports.hooks.run(&call.hook, &call.action, &call.context, &self.deadline).await
     }
 
     async fn act(&self, command: &Command) -> Result<Option<HookResult>, Fault> {
         match command {
-            Command::Change(change) => limited(self.ports.inventory.change(change), Fault::unknown).await?,
+            Command::Change(change) => limited(self.ports.inventory.change(change, &self.deadline), Fault::unknown).await?,
             Command::Reset { node, reset } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.reset(&endpoint, *reset), Fault::unknown).await?;
+                limited(self.ports.bmc.reset(&endpoint, *reset, &self.deadline), Fault::unknown).await?;
             }
             Command::SetBoot { node, settings } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.set_boot(&endpoint, settings), Fault::unknown).await?;
+                limited(self.ports.bmc.set_boot(&endpoint, settings, &self.deadline), Fault::unknown).await?;
             }
-            Command::Hook(call) => return self.ports.hooks.run(&call.hook, &call.action, &call.context).await.map(Some),
+            Command::Hook(call) => return self.hook(call).await.map(Some),
         }
         Ok(None)
+    }
+}
+
+/// By what a test names a command that it wants to stop before.
+pub fn word(command: &Command) -> &str {
+    match command {
+        Command::Change(_) => "change",
+        Command::Reset { reset, .. } => reset.as_str(),
+        Command::SetBoot { .. } => "set_boot",
+        Command::Hook(call) => &call.hook.name,
     }
 }
 

@@ -4,19 +4,21 @@
 //! before it asks for `ready` again, so that one commit serves many switchovers.
 
 mod carry;
+mod claim;
 mod gather;
 mod journal;
 mod watch;
 
 pub use carry::Ports;
+pub use claim::{Claim, Terms, claim, take_over};
 pub use gather::{Gathered, gather};
 pub use journal::{BadJournal, entries, record};
 pub use watch::Watch;
 
-use crate::engine::{BadEvent, Engine, Entry, Input, LogError};
+use crate::engine::{BadEvent, Engine, Entry, Input, LogError, Order, TakeOver};
 use crate::model::*;
 use crate::plan::Plan;
-use crate::ports::{RunLock, StoreError};
+use crate::ports::{StoreError, seam};
 use journal::JournalLog;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -55,27 +57,35 @@ pub enum ExecuteError {
     Inventory(Fault),
 }
 
-/// Carry out a plan, from wherever its journal says that it is. Holds the run's lock until it returns.
+/// Carry out a plan, from wherever its journal says that it is. Holds the claim on its run until it returns.
 ///
 /// # Errors
-/// Our own disk, a journal that does not fit, an inventory that cannot be read at all. Whatever happens to machines is
-/// no error but an event.
+/// Our own disk, a journal that does not fit, an inventory that cannot be read at all, and [`StoreError::Superseded`] once
+/// another process has taken the run over. Whatever happens to machines is no error but an event.
 pub async fn execute(
     plan: Arc<Plan>,
-    run: RunId,
+    mut claim: Claim,
     ports: Ports,
     mut control: mpsc::UnboundedReceiver<Control>,
     watch: &mut dyn Watch,
 ) -> Result<Ended, ExecuteError> {
-    let _lock: RunLock = ports.store.lock_run(&run)?;
+    let run = claim.run.clone();
     let records = ports.store.journal(&run)?;
     let journal = entries(&records).map_err(|bad| ExecuteError::Journal { run: run.clone(), bad })?;
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
-    let carrier = Arc::new(carry::Carrier::new(ports.clone(), &fleet));
-    let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
-    let mut engine =
-        Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
-    ports.store.set_status(&run, "running")?;
+    let carrier = Arc::new(carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone()));
+    let mut log = JournalLog::new(ports.store.clone(), run.clone(), claim.token, records.last().map_or(0, |r| r.seq));
+    let now = ports.clock.now();
+    let mut engine = match &claim.from {
+        None => Engine::resume(plan, run.clone(), now, &journal),
+        Some(from) => {
+            let taken = TakeOver { from: from.token, token: claim.token, first_look: claim.quiet_until };
+            Engine::take_over(plan, run.clone(), now, &journal, taken)
+        }
+    }
+    .map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
+    engine.stand_still(claim.quiet_until);
+    ports.store.set_status(&run, claim.token, "running")?;
     for entry in &journal {
         watch.saw(entry, engine.progress());
     }
@@ -85,11 +95,14 @@ pub async fn execute(
         let ready = engine.ready(ports.clock.now());
         let (done, wake) = (ready.done(), ready.wake_at());
         let entries: Vec<Entry> = ready.entries().to_vec();
-        let orders = tokio::task::block_in_place(|| ready.store(&mut log))?;
+        let orders = tokio::task::block_in_place(|| ready.store(&mut log)).map_err(|e| log.why(e))?;
         for entry in &entries {
             watch.saw(entry, engine.progress());
         }
         for order in orders {
+            if let Order::Act(_, command) = &order {
+                seam::stop_at("after-store", carry::word(command));
+            }
             carry::send(&carrier, order, &send);
         }
         if done {
@@ -108,6 +121,11 @@ pub async fn execute(
                 }
                 None => watching_control = false,
             },
+            lost = &mut claim.lost => {
+                watch.finished();
+                // The thread that renews ends otherwise only with the claim.
+                return Err(lost.unwrap_or_else(|_| StoreError::Failed("the thread that renews the lease has ended".into())).into());
+            }
             () = sleep_until(wake, &ports) => {}
         }
         while let Ok(input) = heard.try_recv() {
@@ -116,7 +134,7 @@ pub async fn execute(
     }
     watch.finished();
     let ended = if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked };
-    ports.store.set_status(&run, if ended == Ended::Finished { "finished" } else { "parked" })?;
+    ports.store.set_status(&run, claim.token, if ended == Ended::Finished { "finished" } else { "parked" })?;
     Ok(ended)
 }
 

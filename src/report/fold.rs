@@ -51,7 +51,7 @@ impl<'p> Fold<'p> {
         let run = &mut self.report.run;
         run.started_at.get_or_insert(Stamp::new(entry.at));
         run.as_of = Some(Stamp::new(entry.at));
-        run.resumed += u32::from(entry.event == Event::RunResumed);
+        run.resumed += u32::from(matches!(entry.event, Event::RunResumed | Event::TakenOver { .. }));
         run.paused = self.progress.paused.clone();
         if let Some(index) = index {
             self.tell(index, cursor, entry);
@@ -135,7 +135,7 @@ impl<'p> Fold<'p> {
                 give_up(told, mark.base + cursor, at, why.as_ref(), hook.as_ref());
                 finished(told, *outcome, why.as_ref(), debt.as_deref(), at);
             }
-            Event::RunStarted { .. } | Event::RunResumed | Event::Paused { .. } => {}
+            Event::RunStarted { .. } | Event::RunResumed | Event::TakenOver { .. } | Event::Paused { .. } => {}
         }
     }
 }

@@ -7,9 +7,11 @@
 mod case;
 mod harness;
 mod rng;
+mod takeover;
 mod world;
 
 pub use case::*;
 pub use harness::*;
 pub use rng::*;
+pub use takeover::*;
 pub use world::*;

@@ -31,6 +31,8 @@ enum Happening {
     Answer(Ticket, Vec<Query>),
     Do(Ticket, Command),
     Reply(Input),
+    /// A command of an executor that does not hear the answer.
+    Late(Command),
     Land(NodeId, ResetType),
     Button(NodeId),
 }
@@ -145,6 +147,7 @@ impl World {
                 let delay = 1 + self.rng.below(20);
                 self.at(delay, Happening::Reply(Input::Told(ticket, result)));
             }
+            Happening::Late(command) => drop(self.perform(&command)),
             Happening::Land(node, reset) => self.land(node, reset),
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
@@ -269,12 +272,46 @@ impl World {
         true
     }
 
+    /// The executor is stopped: it hears nothing any more, and each command that is on its way arrives `within` some time.
+    pub fn forsake(&mut self, within: Span) {
+        for (key, happening) in std::mem::take(&mut self.queue) {
+            match happening {
+                Happening::Reply(_) | Happening::Answer(..) => {}
+                Happening::Do(_, command) => self.arrives(command, within),
+                other => drop(self.queue.insert(key, other)),
+            }
+        }
+    }
+
+    /// An order leaves whose executor will not hear the answer.
+    pub fn carry_late(&mut self, order: Order, within: Span) {
+        if let Order::Act(_, command) = order {
+            self.arrives(command, within);
+        }
+    }
+
+    /// A program starts where it is started; a change of the inventory is one transaction with its fence. Only what goes
+    /// to a BMC is on its way for long.
+    fn arrives(&mut self, command: Command, within: Span) {
+        let far = matches!(command, Command::Reset { .. } | Command::SetBoot { .. });
+        let delay = if far { self.rng.below(within.0) } else { 0 };
+        self.at(delay, Happening::Late(command));
+    }
+
+    /// Let happen what happens until then, with nobody to hear of it.
+    pub fn run_until(&mut self, until: Time) {
+        while self.queue.first_key_value().is_some_and(|(key, _)| key.0 <= until) {
+            self.settle();
+        }
+        self.now = self.now.max(until);
+    }
+
     /// The executor dies: answers are lost, requests on the wire arrive or do not.
     pub fn crash(&mut self) {
         for (key, happening) in std::mem::take(&mut self.queue) {
             match happening {
                 Happening::Reply(_) | Happening::Answer(..) => {}
-                Happening::Land(..) | Happening::Button(_) => {
+                Happening::Land(..) | Happening::Button(_) | Happening::Late(_) => {
                     self.queue.insert(key, happening);
                 }
                 Happening::Do(_, command) => {

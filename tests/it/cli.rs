@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const RUNBOOK: &str = r#"
+pub const RUNBOOK: &str = r#"
 apiVersion: coldswap/v1
 kind: Runbook
 metadata: {name: test}
@@ -25,9 +25,9 @@ fence: [{bmc: {reads: 2, apart: 100ms}}]
 "#;
 
 /// Simulated machines, an inventory of them, a store and a runbook, each in a directory of its own.
-struct Place {
-    directory: TempDir,
-    lab: Running,
+pub struct Place {
+    pub directory: TempDir,
+    pub lab: Running,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -83,7 +83,7 @@ fn record(name: &str, address: &str, serves: bool) -> NodeRecord {
 }
 
 impl Place {
-    fn new(power: Span) -> Place {
+    pub fn new(power: Span) -> Place {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let names = [("web-1", true), ("web-2", true), ("spare-1", false), ("spare-2", false)];
         let machines = names.iter().map(|(n, serves)| machine(n, serves.then(|| boots_from(n)))).collect();
@@ -104,19 +104,19 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).expect("a file is written");
     }
 
-    fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+    pub fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
         command(self.directory.path()).args(args).assert()
     }
 
-    fn json(&self, args: &[&str], code: i32) -> Value {
+    pub fn json(&self, args: &[&str], code: i32) -> Value {
         let assert = command(self.directory.path()).args(["--output", "json", "--quiet"]).args(args).assert().code(code);
         serde_json::from_slice(&assert.get_output().stdout).expect("one JSON document on standard output")
     }
@@ -146,7 +146,7 @@ impl Place {
         panic!("no event with {text} within 20 s");
     }
 
-    fn no_volume_was_open_twice(&self) {
+    pub fn no_volume_was_open_twice(&self) {
         let witness = self.lab.witness();
         assert!(witness.violations.is_empty(), "{:?}", witness.violations);
     }
@@ -158,7 +158,7 @@ fn command(directory: &Path) -> Command {
     command
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

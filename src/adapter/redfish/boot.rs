@@ -5,6 +5,7 @@ use super::line::{Answer, Command, Line};
 use super::system::{Boot, Look, Place};
 use super::wire::{part, text, words};
 use crate::model::{BootOverride, Fault, FaultKind};
+use crate::ports::Deadline;
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -40,10 +41,10 @@ fn second_tag(sent: Option<&str>, header: Option<String>, body: Option<String>) 
 impl Line {
     /// PATCH with If-Match where the resource gave an ETag. 412 and 428 say that nothing was changed: then the resource
     /// is read once more and the change sent once more.
-    pub(super) async fn patch(&self, url: &Url, change: &Value) -> Result<Answer, Fault> {
+    pub(super) async fn patch(&self, url: &Url, change: &Value, deadline: &Deadline) -> Result<Answer, Fault> {
         let body = change.to_string();
         let not_after = self.not_after();
-        let patch = |if_match| Command { method: Method::PATCH, url, body: body.as_bytes(), if_match, not_after };
+        let patch = |if_match| Command { method: Method::PATCH, url, body: body.as_bytes(), if_match, not_after, deadline };
         let first = match self.get(url).await {
             Ok(answer) => tags(&answer),
             // Some settings resources can be written and not read.
@@ -62,7 +63,7 @@ impl Line {
         self.send(patch(Some(tag.as_str()))).await.map_err(Fault::from)
     }
 
-    pub(super) async fn set_override(&self, place: &Place, want: &BootOverride) -> Result<(), Fault> {
+    pub(super) async fn set_override(&self, place: &Place, want: &BootOverride, deadline: &Deadline) -> Result<(), Fault> {
         let look = self.look(place).await?;
         let change = override_change(&look, want).map_err(|why| Fault::refused(format!("{}: {why}", self.shown(&place.url))))?;
         let mut body = Map::from_iter([("Boot".to_owned(), Value::Object(change))]);
@@ -70,7 +71,7 @@ impl Line {
         if let (Some(_), Some(settings)) = (&settings, &look.settings) {
             apply_time(settings, &mut body);
         }
-        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body)).await?;
+        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), deadline).await?;
         place.override_pending.store(settings.is_some(), Ordering::Relaxed);
         self.follow(&answer).await
     }

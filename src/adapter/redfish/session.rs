@@ -8,7 +8,7 @@ use super::line::{Command, Line};
 use super::wire::Link;
 use crate::adapter::secrets::blocking_reveal;
 use crate::model::{Fault, FaultKind, SecretRef, Sensitive};
-use crate::ports::Secrets;
+use crate::ports::{Deadline, Secrets};
 use base64::Engine;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -146,7 +146,14 @@ impl Line {
         let Some(sessions) = &root.sessions else { return Ok(None) };
         let url = self.address.url(sessions)?;
         let body = revealed.session_request();
-        let post = Command { method: Method::POST, url: &url, body: &body, if_match: None, not_after: self.not_after() };
+        let post = Command {
+            method: Method::POST,
+            url: &url,
+            body: &body,
+            if_match: None,
+            not_after: self.not_after(),
+            deadline: &Deadline::NONE,
+        };
         match self.send_as(&post, &Auth::Nobody).await {
             Ok(answer) => {
                 let from_body = || answer.parse::<LocationBody>("").ok().and_then(|b| b.id.0);
@@ -171,7 +178,8 @@ impl Line {
         let Some(auth) = self.login.now() else { return };
         let Auth::Session { url: Some(url), .. } = &*auth else { return };
         self.login.set(None);
-        let delete = Command { method: Method::DELETE, url, body: b"", if_match: None, not_after: self.not_after() };
+        let delete =
+            Command { method: Method::DELETE, url, body: b"", if_match: None, not_after: self.not_after(), deadline: &Deadline::NONE };
         let _ = tokio::time::timeout(LOG_OUT_LIMIT, self.send_as(&delete, &auth)).await;
     }
 }

@@ -3,7 +3,7 @@
 use crate::engine::{Entry, Event, How, Outcome, Phase, Progress, Read, Told, Track};
 use crate::model::*;
 use crate::plan::Plan;
-use crate::report::{brief, text};
+use crate::report::{Stamp, brief, text};
 use crate::step::Step;
 
 /// How much a line matters, least first.
@@ -57,6 +57,10 @@ fn of_run(plan: &Plan, progress: &Progress, event: &Event) -> Option<(Weight, St
             let waiting = count(|t| t.phase == Phase::Waiting);
             Some((Weight::Good, format!("taken up again: {over} finished, {flying} in flight, {waiting} not begun")))
         }
+        Event::TakenOver { from, first_look, .. } => {
+            let until = Stamp::new(*first_look).clock();
+            Some((Weight::Odd, format!("taken over from executor {from}; nothing is looked at until {until}: what it sent may still land")))
+        }
         Event::Paused { why } => Some((Weight::Odd, format!("paused, nothing new starts: {why}"))),
         _ => None,
     }
@@ -84,7 +88,7 @@ fn of_switchover(plan: &Plan, track: &Track, index: usize, started: &[Option<Tim
             let why = why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             (weight_of(*outcome), format!("{}{took}{why}", text::outcome_words(*outcome)))
         }
-        Event::RunStarted { .. } | Event::RunResumed | Event::Paused { .. } => return None,
+        Event::RunStarted { .. } | Event::RunResumed | Event::TakenOver { .. } | Event::Paused { .. } => return None,
     })
 }
 
