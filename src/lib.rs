@@ -20,6 +20,7 @@
 //! | [`engine`] | a synchronous state machine over journalled events |
 //! | [`report`] | a fold of plan and events |
 //! | [`sim`] | a seeded world with virtual time in which the engine is killed anywhere |
+//! | [`sizing`] | how many spares are enough: formulae, and a simulation where there is none |
 //! | [`ports`], [`adapter`] | the edges as traits, and the world behind them |
 //! | [`executor`] | the loop: ready, store, send, hear |
 //! | [`bmcsim`] | a Redfish server for a whole fleet, with a witness of its own |
@@ -53,4 +54,5 @@ pub mod ports;
 pub mod report;
 pub mod runbook;
 pub mod sim;
+pub mod sizing;
 pub mod step;

@@ -86,9 +86,7 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
 }
 
 pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
-    if !global.quiet {
-        anstream::eprintln!("{}", if go.yes { plan::summary(plan) } else { plan::render(plan) });
-    }
+    output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
     }
@@ -127,6 +125,10 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
             take_over(&ports, &run, &site.terms(), landing, tell).await?
         }
     };
+    if let Some(left) = claim.waits(site.now()) {
+        let seconds = left.0.div_ceil(1000);
+        output::note(global, format!("the run was taken over before; what was sent then may land for another {seconds} s"));
+    }
     carry_out(global, ports, Arc::new(plan), (run, claim), args.report.as_deref()).await
 }
 

@@ -74,6 +74,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Nodes, volume connectors and volume targets
     Inventory(InventoryArgs),
+    /// Are there enough spares?
+    Spares(super::spares::SparesArgs),
     /// Shell completions
     Completions(CompletionsArgs),
     /// The manual page

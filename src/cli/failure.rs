@@ -5,6 +5,7 @@ use crate::executor::ExecuteError;
 use crate::model::Fault;
 use crate::ports::StoreError;
 use crate::report::ExitCode;
+use crate::report::text::printable_lines;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -34,16 +35,20 @@ impl Failure {
 
     pub fn tell(self) -> std::process::ExitCode {
         match self {
-            Failure::Diagnostics(diagnostics, sources) => {
+            Failure::Diagnostics(mut diagnostics, sources) => {
+                for said in &mut diagnostics.0 {
+                    said.message = printable_lines(&said.message);
+                    said.hint = said.hint.as_deref().map(printable_lines);
+                }
                 let sources: Vec<&Source> = sources.iter().collect();
                 anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Coloured));
                 anstream::eprintln!("{}", diagnostics.tally());
                 ExitCode::Refused.into()
             }
             Failure::Said { message, hint, code } => {
-                anstream::eprintln!("error: {message}");
+                anstream::eprintln!("error: {}", printable_lines(&message));
                 if let Some(hint) = hint {
-                    anstream::eprintln!("hint: {hint}");
+                    anstream::eprintln!("hint: {}", printable_lines(&hint));
                 }
                 code.into()
             }

@@ -84,7 +84,7 @@ async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<Exit
     let text = write_inventory(&fleet, if wants_json { Format::Json } else { Format::Yaml });
     match out {
         Some(path) => files::write_whole(path, text.as_bytes())?,
-        None => output::print(&Global { output: super::args::Output::Text, ..global.clone() }, || text, || json!({})),
+        None => output::raw(&text),
     }
     Ok(ExitCode::Done)
 }

@@ -52,11 +52,13 @@ fn fresh_store(global: &Global) -> Result<SqliteStore, Failure> {
     let directory = site::labs_directory(&path);
     let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be made: {e}", directory.display()));
     std::fs::create_dir_all(&directory).map_err(wrong)?;
-    for n in 1.. {
+    // A name is not given a second time: its runs would be taken for the older ones.
+    for n in numbers(&directory).last().map_or(1, |last| last + 1).. {
         let file = directory.join(format!("lab-{n}.db"));
         // Whoever makes the file has the name: two labs that start together do not share it.
         match std::fs::File::options().write(true).create_new(true).open(&file) {
             Ok(_) => {
+                forget_old(&directory);
                 let store = SqliteStore::open(&file)?;
                 store.prefix_ids(&format!("lab-{n}-"))?;
                 return Ok(store);
@@ -66,6 +68,29 @@ fn fresh_store(global: &Global) -> Result<SqliteStore, Failure> {
         }
     }
     Err(Failure::usage("there is no free name for a lab's store"))
+}
+
+/// So many labs are remembered.
+const LABS_KEPT: usize = 10;
+
+/// The numbers of the labs that are remembered, the oldest first.
+fn numbers(directory: &Path) -> Vec<u64> {
+    let number = |name: &str| name.strip_prefix("lab-")?.strip_suffix(".db")?.parse().ok();
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut numbers: Vec<u64> = files.filter_map(|f| number(f.file_name().to_str()?)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// Remove all but the last labs' stores, with what SQLite keeps beside them. One that cannot be removed is in nobody's way.
+fn forget_old(directory: &Path) {
+    let numbers = numbers(directory);
+    for n in &numbers[..numbers.len().saturating_sub(LABS_KEPT)] {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(directory.join(format!("lab-{n}.db{suffix}")));
+        }
+        let _ = std::fs::remove_dir_all(directory.join(format!("lab-{n}.db.locks")));
+    }
 }
 
 /// A store that is named for a lab: empty, or a lab's already. The simulated addresses of a lab must never get into the
@@ -239,5 +264,24 @@ pub async fn serve(global: &Global, args: &LabArgs) -> Result<ExitCode, Failure>
     match witness.violations.len() {
         0 => Ok(ExitCode::Done),
         n => Err(Failure::Said { message: format!("{n} times two machines had one volume open"), hint: None, code: ExitCode::NeedsPerson }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_ten_labs_are_remembered() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        for n in 1..=12 {
+            for suffix in ["", "-wal", "-shm"] {
+                std::fs::write(directory.path().join(format!("lab-{n}.db{suffix}")), "").expect("a file");
+            }
+        }
+        std::fs::write(directory.path().join("mine.db"), "").expect("a file");
+        forget_old(directory.path());
+        assert_eq!(numbers(directory.path()), (3..=12).collect::<Vec<u64>>());
+        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 31);
     }
 }

@@ -17,7 +17,7 @@ pub struct Looked {
 }
 
 /// BMCs that are asked at the same time. Each gets one request at a time; a few hundred open connections are no load.
-const ASKED_AT_ONCE: usize = 512;
+pub const ASKED_AT_ONCE: usize = 512;
 
 /// Read the inventory and the BMCs that the runbook concerns. Touches nothing.
 pub async fn gathered(global: &Global, ports: &Ports, runbook: &Runbook) -> Result<Gathered, Failure> {

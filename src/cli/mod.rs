@@ -17,6 +17,7 @@ mod output;
 mod plan;
 mod runs;
 mod site;
+mod spares;
 mod switchover;
 mod validate;
 
@@ -72,6 +73,7 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Journal(args) => runs::journal(&global, &args),
         Command::Report(args) => runs::report(&global, &args),
         Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Spares(args) => spares::run(&global, args).await,
         Command::Completions(args) => Ok(output::completions(&args)),
         Command::Man => output::man(),
     }

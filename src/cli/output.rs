@@ -3,6 +3,7 @@
 use super::Failure;
 use super::args::{Cli, CompletionsArgs, Global, Output};
 use crate::report::ExitCode;
+use crate::report::text::printable_lines;
 use clap::CommandFactory;
 use std::io::{IsTerminal, Write};
 
@@ -13,10 +14,11 @@ pub fn is_json(global: &Global) -> bool {
     global.output == Output::Json
 }
 
-/// Print text or JSON, whichever was asked for. A closed pipe ends the printing and is no error.
+/// Print text or JSON, whichever was asked for. A closed pipe ends the printing and is no error. None of these texts has
+/// colours of ours, so that whatever steers a terminal came from outside and is taken out.
 pub fn print(global: &Global, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
     let out = match global.output {
-        Output::Text => text(),
+        Output::Text => printable_lines(&text()),
         Output::Json => {
             let mut value = json();
             if let Some(map) = value.as_object_mut() {
@@ -25,6 +27,11 @@ pub fn print(global: &Global, text: impl FnOnce() -> String, json: impl FnOnce()
             serde_json::to_string_pretty(&value).unwrap_or_default()
         }
     };
+    raw(&out);
+}
+
+/// Print a file as it would be written.
+pub fn raw(out: &str) {
     let newline = if out.ends_with('\n') || out.is_empty() { "" } else { "\n" };
     let _ = write!(anstream::stdout(), "{out}{newline}");
 }
@@ -32,7 +39,7 @@ pub fn print(global: &Global, text: impl FnOnce() -> String, json: impl FnOnce()
 /// Something for the person that is no result.
 pub fn note(global: &Global, text: impl AsRef<str>) {
     if !global.quiet {
-        anstream::eprintln!("{}", text.as_ref());
+        anstream::eprintln!("{}", printable_lines(text.as_ref()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every code of the language, with what it means and what to do; `coldswap explain-code` prints this table.
 //!
+//! `P0..` a plan cannot be made, or not a safe one;
 //! `R0..` the file cannot be read or is not shaped as its kind wants; `R1..` what a runbook says makes no sense;
 //! `R2..` it makes sense and does not execute yet; `R3..` inventories; `R4..` configurations, labs and drills.
 
@@ -26,6 +27,33 @@ macro_rules! codes {
 }
 
 codes! {
+    NO_SUCH_NODE = "P001", "unknown node",
+        "`sources.nodes`, `--only`, `--exclude` or `explain` names a node that the inventory does not have: `web-9` where there are `web-1` to `web-8`",
+        "correct the name; `coldswap inventory list` shows all, and a node may be named by its uuid as well";
+    NO_SUCH_DESTINATION = "P002", "unknown destination",
+        "`sources.destinations` or `--destination` gives a source a destination that the inventory does not have: `destinations: {web-1: spar-1}`",
+        "correct the name, or leave the destination out and let the pools find one";
+    CANNOT_SWITCH_OVER = "P003", "a source that must be switched over cannot be",
+        "a node that is listed by name finds no spare, or is in no state for it: web-1 is in maintenance, or no spare is identical",
+        "`coldswap explain` tells, spare by spare, what is in the way; `sources.left_out: allow` goes on without it";
+    EXPRESSION_FAILED = "P004", "an expression fails for a node",
+        "what could not be known from the file alone: `spare.labels.tier | int` where a spare has `tier: gold`",
+        "mend the label in the inventory, or make the expression bear it, for example with `| default(9)`";
+    NOT_A_SOURCE = "P005", "a destination for a node that is no source",
+        "`sources.destinations` has `web-7: spare-1`, and the sources do not select web-7",
+        "add the node to `sources.nodes`, or remove its destination";
+    NOTHING_TO_DO = "P020", "no node is to be switched over",
+        "`sources` selects none: `select: \"node.labels.rack == 'r9'\"` where no node stands in r9",
+        "`coldswap inventory list` shows the nodes and their labels";
+    LEFT_OUT_LATE = "P021", "a source cannot be switched over as it is",
+        "it has a spare, but what must be done to it has no way: a burned-in connector that no hook zones, a BMC that cannot boot from iSCSI",
+        "do what the message names; `sources.left_out: allow` goes on without it";
+    HOOK_TEMPLATE = "P022", "a template of a hook fails for a switchover",
+        "what could not be known from the file alone: `{{ source.labels.rack }}` where the source has no such label",
+        "set the label in the inventory, or write `| default('')` into the template";
+    UNSAFE_PLAN = "P023", "the plan would break a safety rule",
+        "walked over the inventory as it is, a step would not come true or two machines would have one volume: a volume that a third node has too",
+        "look at the node with `coldswap inventory show`; what is recorded or what its BMC says contradicts the plan";
     SYNTAX = "R001", "the file is not YAML",
         "the text breaks the rules of YAML at this place: a bracket or quote that is not closed, a wrong indentation, a `:` too many",
         "mend the place; text that holds `: `, ` #` or begins with one of `@ % & * ! | > [ ] { }` belongs in quotes";

@@ -51,7 +51,7 @@ pub trait EventLog {
     ///
     /// # Errors
     /// Anything else: nothing may be done then.
-    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError>;
+    fn append(&mut self, entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ impl Ready {
     /// The journal's. The orders are gone then, on purpose: a resume looks again.
     pub fn store(self, log: &mut impl EventLog) -> Result<Vec<Order>, LogError> {
         if !self.entries.is_empty() || !self.marks.is_empty() {
-            log.append(&self.entries, &self.marks)?;
+            log.append(self.entries, self.marks)?;
         }
         Ok(self.orders)
     }

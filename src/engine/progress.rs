@@ -50,10 +50,12 @@ pub struct Progress {
 
 /// An event that does not fit: a damaged journal, or a bug of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {event} does not fit the state of {what}; the journal is damaged or was written by another version")]
-pub struct BadEvent {
-    pub what: String,
-    pub event: String,
+pub enum BadEvent {
+    #[error("event {event} does not fit the state of {what}; the journal is damaged or was written by another version")]
+    Misfit { what: String, event: String },
+    /// Steps are told by their number: with another plan every number would mean another step.
+    #[error("the journal is of plan `{journal}` and not of plan `{plan}`; take the run up with the plan that it was started with")]
+    OtherPlan { journal: PlanId, plan: PlanId },
 }
 
 impl Progress {
@@ -76,7 +78,12 @@ impl Progress {
     /// # Errors
     /// [`BadEvent`] when the event cannot follow on what came before.
     pub fn apply(&mut self, plan: &Plan, entry: &Entry) -> Result<(), BadEvent> {
-        let bad = |what: String| BadEvent { what, event: format!("{:?}", entry.event) };
+        let bad = |what: String| BadEvent::Misfit { what, event: format!("{:?}", entry.event) };
+        if let Event::RunStarted { plan: journal, .. } = &entry.event
+            && *journal != plan.id
+        {
+            return Err(BadEvent::OtherPlan { journal: journal.clone(), plan: plan.id.clone() });
+        }
         let Some(id) = entry.event.switchover() else { return self.apply_run(&entry.event).map_err(|what| bad(what.into())) };
         let index = plan.index(id).ok_or_else(|| bad(format!("a plan without {id}")))?;
         let switchover = &plan.switchovers[index];

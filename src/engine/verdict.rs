@@ -37,16 +37,14 @@ impl Engine {
         let Some(step) = self.step(index) else { return };
         let cx = self.context(index);
         let verdict = step.evaluate(&cx, seen);
-        let queries = step.observes(&cx);
         let patience = step.patience(cx.attempt);
+        let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
+        let evidence = if acts || verdict == Verdict::Satisfied { step.observes(&cx) } else { Vec::new() };
         // What was read before a streak is no evidence of it.
         if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
         }
-        let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
-        if acts || verdict == Verdict::Satisfied {
-            self.flights[index].keep_reads(now, &queries, seen);
-        }
+        self.flights[index].keep_reads(now, &evidence, seen);
         match verdict {
             Verdict::Satisfied => self.satisfied(now, index, &patience),
             Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),

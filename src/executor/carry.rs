@@ -76,7 +76,7 @@ impl Carrier {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
                 let left = node.power_mark.map(|m| m.lands_by.since(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
-                Observation::Node(Box::new(node), left)
+                Observation::Node(Arc::new(node), left)
             }
             Query::System(id) => {
                 let endpoint = self.endpoint(*id)?;

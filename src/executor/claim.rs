@@ -84,6 +84,11 @@ impl Claim {
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
     }
+
+    /// How long nothing is looked at from `now` on, where an executor before this one had taken the run over.
+    pub fn waits(&self, now: Time) -> Option<Span> {
+        Some(self.quiet_until.since(now)).filter(|left| self.from.is_none() && *left > Span::ZERO)
+    }
 }
 
 /// Execute a run that nobody executes.

@@ -31,12 +31,12 @@ impl JournalLog {
 }
 
 impl EventLog for JournalLog {
-    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
+    fn append(&mut self, entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         let mut records = Vec::with_capacity(entries.len());
         for (entry, seq) in entries.iter().zip(self.seq + 1..) {
             records.push(record(seq, entry).map_err(|e| LogError(e.to_string()))?);
         }
-        if let Err(refused) = self.store.append(&self.run, self.token, &records, marks) {
+        if let Err(refused) = self.store.append(&self.run, self.token, &records, &marks) {
             let error = LogError(refused.to_string());
             self.refused = Some(refused);
             return Err(error);

@@ -9,7 +9,7 @@ mod flow;
 mod wanted;
 
 use super::candidates::{Holdings, LeftOutCode, source_obstacles, spare_obstacles};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{Judge, LeftOutPolicy, Runbook};
 use classes::Classes;
@@ -125,7 +125,7 @@ fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Di
     let known = names.iter().filter_map(|name| match fleet.find(name) {
         Some(node) => Some(node.id),
         None => {
-            diagnostics.push(error("P001", format!("unknown node `{name}` in `{option}`"), suggest_node(fleet, name)));
+            diagnostics.push(error(codes::NO_SUCH_NODE, format!("unknown node `{name}` in `{option}`"), suggest_node(fleet, name)));
             None
         }
     });
@@ -168,7 +168,11 @@ fn pin(
                     return false;
                 }
                 Err((code, why, errors)) => {
-                    diagnostics.extend(errors.into_iter().map(|e| error("P004", format!("`{name}` to `{}`: {e}", destination.name), None)));
+                    diagnostics.extend(
+                        errors
+                            .into_iter()
+                            .map(|e| error(codes::EXPRESSION_FAILED, format!("`{name}` to `{}`: {e}", destination.name), None)),
+                    );
                     (code, why)
                 }
             },
@@ -223,6 +227,6 @@ fn refuse_left_out(runbook: &Runbook, left_out: &[LeftOut], diagnostics: &mut Ve
     };
     for left in left_out.iter().filter(refused) {
         let hint = format!("take `{}` out of the sources, or write `left_out: allow` to plan without it", left.name);
-        diagnostics.push(error("P003", format!("`{}` cannot be switched over: {}", left.name, left.why), Some(hint)));
+        diagnostics.push(error(codes::CANNOT_SWITCH_OVER, format!("`{}` cannot be switched over: {}", left.name, left.why), Some(hint)));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Switchover;
 use super::recipe::Unfit;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::*;
 use crate::step::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
         let mut cx = Context { holder: holder.clone(), begun: false, sent: false, attempt: 0, number };
         let wrong = |text: &str| {
             Unfit::Wrong(Box::new(Diagnostic {
-                code: "P023",
+                code: codes::UNSAFE_PLAN,
                 severity: Severity::Error,
                 message: format!(
                     "{} ({} -> {}), step {number} `{}`: {text}",

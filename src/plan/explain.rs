@@ -5,7 +5,7 @@ mod text;
 
 use super::assign::{Choice, choose, suggest_node};
 use super::candidates::{Holdings, LeftOutCode, Obstacle, SpareCode, source_obstacles, spare_obstacles};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{BUILTIN_IDENTICAL, Finding, Judge, Pool, Runbook};
 use schemars::JsonSchema;
@@ -78,7 +78,7 @@ pub struct NodeView {
 pub fn explain(runbook: &Runbook, fleet: &Fleet, node: &str) -> Result<Explanation, Diagnostics> {
     let Some(source) = fleet.find(node) else {
         let (message, hint) = (format!("unknown node `{node}`"), suggest_node(fleet, node));
-        return Err(Diagnostics(vec![Diagnostic { code: "P001", severity: Severity::Error, message, span: None, hint }]));
+        return Err(Diagnostics(vec![Diagnostic { code: codes::NO_SUCH_NODE, severity: Severity::Error, message, span: None, hint }]));
     };
     let choice = choose(runbook, fleet, None, &[]);
     let holdings = Holdings::of(fleet);

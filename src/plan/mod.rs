@@ -16,7 +16,7 @@ pub use candidates::LeftOutCode;
 pub use diff::*;
 pub use types::*;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::Runbook;
 use sha2::{Digest, Sha256};
@@ -76,7 +76,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     refuse_left_out(runbook, &choice.left_out, &left_out, &mut diagnostics);
     if switchovers.is_empty() && left_out.is_empty() && !diagnostics.has_errors() {
         diagnostics.0.push(Diagnostic {
-            code: "P020",
+            code: codes::NOTHING_TO_DO,
             severity: Severity::Warning,
             message: "no node is to be switched over: `sources` selects none".into(),
             span: None,
@@ -138,7 +138,7 @@ fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagno
         };
         if refuse {
             diagnostics.0.push(Diagnostic {
-                code: "P021",
+                code: codes::LEFT_OUT_LATE,
                 severity: Severity::Error,
                 message: format!("`{}` cannot be switched over: {}", left.name, left.why),
                 span: None,

@@ -3,7 +3,7 @@
 use super::assign::{LeftOut, NAMED_POOL, Pair as Chosen};
 use super::candidates::LeftOutCode;
 use super::{Request, Switchover, digest_of};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::*;
 use crate::runbook::{
     self, ActionTemplate, BootReady, BootVia, ExpressionError, HardOff, HookTemplate, Mode, Runbook, Scope, SensitiveTemplate,
@@ -318,7 +318,7 @@ impl<'a> Cook<'a> {
 
     fn wrong(&self, hook: &HookTemplate, part: &str, error: &ExpressionError) -> Unfit {
         Unfit::Wrong(Box::new(Diagnostic {
-            code: "P022",
+            code: codes::HOOK_TEMPLATE,
             severity: Severity::Error,
             message: format!("hook `{}`, `{part}`, for `{}`: {}", hook.name, self.source.name, error.message),
             span: None,

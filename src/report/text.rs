@@ -3,7 +3,7 @@
 mod detail;
 mod page;
 
-pub use page::printable;
+pub use page::{printable, printable_lines};
 
 use super::*;
 use crate::engine::Outcome;

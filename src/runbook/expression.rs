@@ -19,7 +19,6 @@ mod tests;
 mod value;
 
 pub use scope::{Scope, node_values};
-pub use shape::closest;
 pub use template::{Template, TemplateValue};
 pub use value::Value;
 

@@ -52,16 +52,18 @@ struct Log<'a> {
 }
 
 impl EventLog for Log<'_> {
-    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
+    fn append(&mut self, mut entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         if self.forgets {
             return Ok(());
         }
-        let keep = if self.half { entries.len() / 2 } else { entries.len() };
-        self.entries.extend_from_slice(&entries[..keep]);
+        if self.half {
+            entries.truncate(entries.len() / 2);
+        }
+        self.entries.append(&mut entries);
         if self.half {
             return Err(LogError("the power went".into()));
         }
-        self.marks.extend_from_slice(marks);
+        self.marks = marks;
         Ok(())
     }
 }
@@ -176,9 +178,7 @@ fn live(
             Log { entries: &mut run.journal, marks: Vec::new(), half: dies == Some(Survives::HalfTheEvents) && !forgets, forgets };
         let orders = ready.store(&mut log);
         for (node, mark) in log.marks {
-            if let Some(node) = run.world.fleet.nodes.get_mut(&node) {
-                node.power_mark = Some(mark);
-            }
+            run.world.mark(node, mark);
         }
         let Ok(orders) = orders else { return Life::Died };
         if dies != Some(Survives::Events) || forgets {

@@ -6,6 +6,7 @@
 
 mod case;
 mod harness;
+mod queue;
 mod rng;
 mod takeover;
 mod world;

@@ -54,15 +54,13 @@ struct Log<'a> {
 }
 
 impl EventLog for Log<'_> {
-    fn append(&mut self, entries: &[Entry], marks: &[(NodeId, PowerMark)]) -> Result<(), LogError> {
+    fn append(&mut self, mut entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         if self.newest.is_some_and(|newest| newest != self.token) {
             return Err(LogError("superseded".into()));
         }
-        self.run.journal.extend_from_slice(entries);
+        self.run.journal.append(&mut entries);
         for (node, mark) in marks {
-            if let Some(node) = self.run.world.fleet.nodes.get_mut(node) {
-                node.power_mark = Some(*mark);
-            }
+            self.run.world.mark(node, mark);
         }
         Ok(())
     }

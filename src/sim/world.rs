@@ -1,10 +1,12 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
 use super::Rng;
+use super::queue::Queue;
 use crate::engine::{Input, Order, Ticket};
 use crate::model::*;
 use crate::step::{Command, Observation, Query, meaning};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Chances in percent, spans in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,10 +63,11 @@ pub struct World {
     pub now: Time,
     pub rng: Rng,
     pub faults: Faults,
-    queue: BTreeMap<(Time, u64), Happening>,
-    seq: u64,
+    queue: Queue<Happening>,
     open: BTreeMap<Volume, BTreeSet<NodeId>>,
     sources: BTreeSet<NodeId>,
+    /// Records as they were last told, until they change.
+    shown: BTreeMap<NodeId, Arc<Node>>,
     /// Identities do not change in a run, so who shares a volume with whom is worked out once.
     same_volume: BTreeMap<TargetId, Vec<TargetId>>,
     /// How often each hook ran, by name and switchover.
@@ -80,8 +83,8 @@ impl World {
             now: fleet.captured_at,
             rng: Rng(seed),
             faults,
-            queue: BTreeMap::new(),
-            seq: 0,
+            queue: Queue::default(),
+            shown: BTreeMap::new(),
             open: BTreeMap::new(),
             sources: fleet.targets.values().map(|t| t.node).collect(),
             same_volume: same_volume(&fleet),
@@ -98,8 +101,7 @@ impl World {
     }
 
     fn at(&mut self, delay_ms: u64, happening: Happening) {
-        self.seq += 1;
-        self.queue.insert((self.now + Span(delay_ms), self.seq), happening);
+        self.queue.push(self.now + Span(delay_ms), happening);
     }
 
     pub fn carry(&mut self, order: Order) {
@@ -110,12 +112,19 @@ impl World {
         }
     }
 
+    /// A power command was recorded with the node.
+    pub fn mark(&mut self, node: NodeId, mark: PowerMark) {
+        self.shown.remove(&node);
+        if let Some(node) = self.fleet.nodes.get_mut(&node) {
+            node.power_mark = Some(mark);
+        }
+    }
+
     /// Go on to the next happening that is not later than `wake`; hand back what the engine should hear, if anything.
     pub fn step(&mut self, wake: Option<Time>) -> Option<Input> {
         loop {
-            let next = self.queue.first_key_value().map(|(key, _)| *key);
-            match (next, wake) {
-                (Some((at, _)), Some(wake)) if wake <= at => {
+            match (self.queue.next_at(), wake) {
+                (Some(at), Some(wake)) if wake <= at => {
                     self.now = self.now.max(wake);
                     return None;
                 }
@@ -124,9 +133,9 @@ impl World {
                     return None;
                 }
                 (None, None) => return None,
-                (Some(key), _) => {
-                    self.now = self.now.max(key.0);
-                    if let Some(input) = self.queue.remove(&key).and_then(|h| self.happen(h)) {
+                (Some(at), _) => {
+                    self.now = self.now.max(at);
+                    if let Some(input) = self.queue.pop().and_then(|(_, h)| self.happen(h)) {
                         return Some(input);
                     }
                 }
@@ -169,6 +178,13 @@ impl World {
                 let own = self.fleet.targets[id].node;
                 Observation::AlsoAt(self.same_volume[id].iter().map(at).filter(|n| *n != own).collect())
             }
+            Query::Node(id) => match self.fleet.nodes.get(id) {
+                Some(node) => {
+                    let left = meaning::landing_left(node, self.now);
+                    Observation::Node(self.shown.entry(*id).or_insert_with(|| Arc::new(node.clone())).clone(), left)
+                }
+                None => meaning::answer(&self.fleet, query),
+            },
             _ => meaning::answer(&self.fleet, query),
         }
     }
@@ -202,6 +218,7 @@ impl World {
             Command::SetBoot { .. } => meaning::obey(&mut self.fleet, command)?,
             Command::Change(change) => {
                 self.check_move(change);
+                change.nodes().iter().for_each(|node| drop(self.shown.remove(node)));
                 meaning::obey(&mut self.fleet, command)?;
             }
             Command::Hook(call) => {
@@ -264,8 +281,8 @@ impl World {
 
     /// Let one outstanding effect happen after the executor is finished; false when nothing is outstanding.
     pub fn settle(&mut self) -> bool {
-        let Some((key, happening)) = self.queue.pop_first() else { return false };
-        self.now = self.now.max(key.0);
+        let Some((at, happening)) = self.queue.pop() else { return false };
+        self.now = self.now.max(at);
         if !matches!(happening, Happening::Reply(_) | Happening::Answer(..)) {
             self.happen(happening);
         }
@@ -274,11 +291,11 @@ impl World {
 
     /// The executor is stopped: it hears nothing any more, and each command that is on its way arrives `within` some time.
     pub fn forsake(&mut self, within: Span) {
-        for (key, happening) in std::mem::take(&mut self.queue) {
+        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
             match happening {
                 Happening::Reply(_) | Happening::Answer(..) => {}
                 Happening::Do(_, command) => self.arrives(command, within),
-                other => drop(self.queue.insert(key, other)),
+                other => self.queue.push(at, other),
             }
         }
     }
@@ -300,7 +317,7 @@ impl World {
 
     /// Let happen what happens until then, with nobody to hear of it.
     pub fn run_until(&mut self, until: Time) {
-        while self.queue.first_key_value().is_some_and(|(key, _)| key.0 <= until) {
+        while self.queue.next_at().is_some_and(|at| at <= until) {
             self.settle();
         }
         self.now = self.now.max(until);
@@ -308,11 +325,11 @@ impl World {
 
     /// The executor dies: answers are lost, requests on the wire arrive or do not.
     pub fn crash(&mut self) {
-        for (key, happening) in std::mem::take(&mut self.queue) {
+        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
             match happening {
                 Happening::Reply(_) | Happening::Answer(..) => {}
                 Happening::Land(..) | Happening::Button(_) | Happening::Late(_) => {
-                    self.queue.insert(key, happening);
+                    self.queue.push(at, happening);
                 }
                 Happening::Do(_, command) => {
                     if self.rng.percent(50) {

@@ -3,6 +3,7 @@
 use crate::model::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A question that changes nothing, however often it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// The record, and how long a power command of any run may still take to land on the node.
-    Node(Box<Node>, Option<Span>),
+    Node(Arc<Node>, Option<Span>),
     System(SystemReading),
     Boot(BootSettings),
     /// The node at which the connector or target is recorded.

@@ -3,16 +3,14 @@
 
 use super::*;
 use crate::model::*;
+use std::sync::Arc;
 
 /// Answer from a snapshot, as the real world would if nothing were slow or broken.
 pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
     let missing = |what: &str| Observation::Unreadable(Fault::refused(format!("{what} is not in the inventory")));
     match query {
         Query::Node(id) => match fleet.nodes.get(id) {
-            Some(node) => {
-                let left = node.power_mark.map(|m| m.lands_by.since(fleet.captured_at)).filter(|left| *left > Span::ZERO);
-                Observation::Node(Box::new(node.clone()), left)
-            }
+            Some(node) => Observation::Node(Arc::new(node.clone()), landing_left(node, fleet.captured_at)),
             None => missing("the node"),
         },
         Query::System(id) => match fleet.live.get(id) {
@@ -36,6 +34,11 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Observation::Check(HookResult { succeeded: false, how: "not run".into(), output: String::new(), took: Span::ZERO })
         }
     }
+}
+
+/// How long a power command of any run may still take to land on the node.
+pub fn landing_left(node: &Node, now: Time) -> Option<Span> {
+    node.power_mark.map(|m| m.lands_by.since(now)).filter(|left| *left > Span::ZERO)
 }
 
 /// Do at once what the command asks for.

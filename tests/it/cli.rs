@@ -26,13 +26,12 @@ fence: [{bmc: {reads: 2, apart: 100ms}}]
 
 /// Simulated machines, an inventory of them, a store and a runbook, each in a directory of its own.
 pub struct Place {
-    pub directory: TempDir,
+    directory: TempDir,
     pub lab: Running,
     runtime: tokio::runtime::Runtime,
 }
 
-fn machine(name: &str, boot: Option<IscsiBoot>) -> MachineSpec {
-    let facts = Facts { model: Some("C1".into()), ..Facts::default() };
+fn machine(name: &str, boot: Option<IscsiBoot>, facts: Facts) -> MachineSpec {
     let on = boot.is_some();
     MachineSpec { facts, on, adapters: vec![AdapterSpec { mac: None, iscsi: Some(boot.unwrap_or_default()) }], ..MachineSpec::named(name) }
 }
@@ -46,8 +45,10 @@ fn boots_from(name: &str) -> IscsiBoot {
     }
 }
 
-fn record(name: &str, address: &str, serves: bool) -> NodeRecord {
+fn record(name: &str, address: &str, serves: bool, facts: &Facts) -> NodeRecord {
     let mut node = Node::named(name, address);
+    node.resource_class = Some("web".into());
+    node.declared_facts = facts.clone();
     node.bmc.system = Some("/redfish/v1/Systems/1".into());
     if !serves {
         node.provision_state = ProvisionState::Available;
@@ -84,14 +85,25 @@ fn record(name: &str, address: &str, serves: bool) -> NodeRecord {
 
 impl Place {
     pub fn new(power: Span) -> Place {
+        Place::of(power, 2, &Facts { model: Some("C1".into()), ..Facts::default() })
+    }
+
+    /// So many sources and as many spares, of which that much is known.
+    pub fn of(power: Span, pairs: usize, facts: &Facts) -> Place {
+        Place::seen(power, pairs, facts, facts)
+    }
+
+    /// What the BMCs say and what the inventory declares, apart.
+    pub fn seen(power: Span, pairs: usize, facts: &Facts, declared: &Facts) -> Place {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let names = [("web-1", true), ("web-2", true), ("spare-1", false), ("spare-2", false)];
-        let machines = names.iter().map(|(n, serves)| machine(n, serves.then(|| boots_from(n)))).collect();
+        let numbered = |what: &str, serves: bool| (1..=pairs).map(|n| (format!("{what}-{n}"), serves)).collect::<Vec<_>>();
+        let names = [numbered("web", true), numbered("spare", false)].concat();
+        let machines = names.iter().map(|(n, serves)| machine(n, serves.then(|| boots_from(n)), facts.clone())).collect();
         let timing = Timing { latency: Span(1), power_on: power, power_off: power, soft_off: power, boot: Span(50), settle: Span::ZERO };
         let spec = FleetSpec { machines, timing, ..FleetSpec::default() };
         let listen = Listen { addressing: Addressing::Addresses { first: Ipv4Addr::new(127, 7, 0, 1), port: 0 }, tls: None };
         let lab = runtime.block_on(bmcsim::start(spec, listen)).expect("a lab");
-        let records = names.iter().map(|(n, serves)| record(n, lab.address_of(n).expect("an address"), *serves)).collect();
+        let records = names.iter().map(|(n, serves)| record(n, lab.address_of(n).expect("an address"), *serves, declared)).collect();
         let directory = TempDir::new().expect("a directory");
         let place = Place { directory, lab, runtime };
         place.write("inventory.yaml", &write_inventory(&Fleet::from_records(records), Format::Yaml));
@@ -102,6 +114,10 @@ impl Place {
         );
         place.run(&["inventory", "import", "inventory.yaml"]).code(0);
         place
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -122,7 +138,7 @@ impl Place {
     }
 
     /// Start it and leave it running.
-    fn spawn(&self, args: &[&str]) -> std::process::Child {
+    pub fn spawn(&self, args: &[&str]) -> std::process::Child {
         std::process::Command::new(env!("CARGO_BIN_EXE_coldswap"))
             .current_dir(self.directory.path())
             .args(args)
@@ -152,7 +168,7 @@ impl Place {
     }
 }
 
-fn command(directory: &Path) -> Command {
+pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coldswap"));
     command.current_dir(directory).env_remove("COLDSWAP_STORE").env_remove("RUST_LOG").timeout(Duration::from_secs(60));
     command

@@ -88,3 +88,22 @@ fn a_large_inventory_is_read_and_its_many_errors_are_counted() {
     let last = found.0.last().expect("the last");
     assert_eq!((last.code, last.message.as_str()), (codes::TOO_MANY, "100 more errors in `many.yaml`"));
 }
+
+/// What is emitted can be looked up: every literal in the sources that is shaped like a code is in the table.
+#[test]
+fn every_code_that_is_emitted_is_in_the_table() {
+    let is_code = |word: &str| word.len() == 4 && word.starts_with(['P', 'R']) && word[1..].bytes().all(|b| b.is_ascii_digit());
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut unknown = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("diagnostic/codes.rs") {
+                let text = std::fs::read_to_string(&path).expect("a file");
+                unknown.extend(text.split('"').filter(|w| is_code(w) && codes::explain(w).is_none()).map(|w| (path.clone(), w.to_owned())));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

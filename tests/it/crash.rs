@@ -1,11 +1,11 @@
 //! Crash enumeration: every durable point, whatever survives of it, and all pairs of points.
 
-use coldswap::engine::Outcome;
-use coldswap::model::*;
-use coldswap::plan::{Plan, Request, plan};
-use coldswap::runbook::*;
-use coldswap::sim::*;
-use coldswap::step::Step;
+use coldswap_sim::engine::Outcome;
+use coldswap_sim::model::*;
+use coldswap_sim::plan::{Plan, Request, plan};
+use coldswap_sim::runbook::*;
+use coldswap_sim::sim::*;
+use coldswap_sim::step::Step;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn hook(name: &str, point: HookPoint, rerun: Rerun, on_failure: OnFailure, undo:
 }
 
 /// A planned runbook with a hook at each point, each of another kind.
-pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbook {
+pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off: Span) -> Runbook {
     let name = |id: &NodeId| fleet.nodes[id].name.clone();
     Runbook {
         name: "case".into(),
@@ -51,7 +51,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
         },
         pools: Vec::new(),
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
-        power: PowerPolicy { soft_off: Span::millis(300), hard_off: HardOff::AfterSoft },
+        power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         boot: BootPolicy {
             via: BootVia::RedfishIscsi,
@@ -70,15 +70,19 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32) -> Runbo
 }
 
 pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing: Span) -> Plan {
+    plan_with(fleet, pairs, at_once, landing, Span::millis(300))
+}
+
+pub fn plan_with(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing: Span, soft_off: Span) -> Plan {
     let request = Request {
         id: "p-1".into(),
         store: "store".into(),
         now: fleet.captured_at,
-        landing: coldswap::plan::Landing { default: Some(landing), by_node: BTreeMap::new() },
+        landing: coldswap_sim::plan::Landing { default: Some(landing), by_node: BTreeMap::new() },
         only: Vec::new(),
         exclude: Vec::new(),
     };
-    let (plan, _) = plan(&runbook(fleet, pairs, at_once), fleet, &request).expect("a plan");
+    let (plan, _) = plan(&runbook(fleet, pairs, at_once, soft_off), fleet, &request).expect("a plan");
     assert_eq!(plan.switchovers.len(), pairs.len());
     plan
 }
@@ -97,7 +101,7 @@ fn killed_at_every_point() {
     let (fleet, pairs) = fleet(3, 2);
     let plan = Arc::new(plan_for(&fleet, &pairs, 3, Span::secs(1)));
     let harsh = Faults { lost_before: 8, lost_after: 8, refused: 1, blind: 5, slow_power_ms: 900, hook_fails: 5, ..Faults::default() };
-    let (mut runs, mut outcomes) = (0, Tally::new());
+    let (mut runs, mut outcomes, began) = (0, Tally::new(), std::time::Instant::now());
     for faults in [Faults { slow_power_ms: 900, ..Faults::default() }, harsh] {
         for seed in 0..4 {
             let whole = run(&plan, &fleet, seed, faults, &[], Bugs::default());
@@ -113,7 +117,7 @@ fn killed_at_every_point() {
             }
         }
     }
-    println!("{runs} runs killed once: {outcomes:?}");
+    println!("{runs} runs killed once in {:.1} s: {outcomes:?}", began.elapsed().as_secs_f64());
     assert!(runs > 1_000, "{runs}");
 }
 
@@ -123,7 +127,7 @@ fn killed_at_every_pair_of_points() {
     let plan = Arc::new(plan_for(&fleet, &pairs, 3, Span::secs(1)));
     let faults = Faults { slow_power_ms: 900, ..Faults::default() };
     let whole = run(&plan, &fleet, 7, faults, &[], Bugs::default());
-    let mut runs = 0;
+    let (mut runs, began) = (0, std::time::Instant::now());
     for first in 1..=whole.points {
         for second in first + 1..=whole.points + 8 {
             let survives = |n: u64| WAYS[(n % 3) as usize];
@@ -134,7 +138,7 @@ fn killed_at_every_pair_of_points() {
             runs += 1;
         }
     }
-    println!("{runs} runs killed twice over {} points", whole.points);
+    println!("{runs} runs killed twice over {} points in {:.1} s", whole.points, began.elapsed().as_secs_f64());
     assert!(runs > 1_000, "{runs}");
 }
 

@@ -22,8 +22,9 @@ const CRUEL: Faults = Faults {
 };
 
 fn plan_of(pairs: u32) -> Plan {
-    let (fleet, ends) = fleet(pairs, 1);
-    let mut plan = plan_for(&fleet, &ends, 2, Span::secs(3));
+    let (fleet, ends) = coldswap_sim::sim::fleet(pairs, 1);
+    let planned = plan_for(&fleet, &ends, 2, coldswap_sim::model::Span::secs(3));
+    let mut plan: Plan = serde_json::from_value(serde_json::json!(planned)).expect("the same type, from the same file");
     plan.limits.stop_after_failures = Some(Threshold::Count(3));
     plan
 }
@@ -324,4 +325,15 @@ fn a_journal_that_does_not_fit_gives_no_report() {
     let before = fold.report();
     assert!(fold.apply(&journal[3]).is_err());
     assert_eq!(fold.report(), before, "a refused event leaves no trace");
+}
+
+#[test]
+fn the_journal_of_another_plan_is_refused() {
+    let plan = plan_of(2);
+    let journal = journal_of(&plan, 1, Faults::default());
+    let other = Plan { id: "p-2".into(), ..plan };
+    let said = report(&other, &about(), &journal).expect_err("another plan").to_string();
+    assert!(said.contains("of plan `p-1` and not of plan `p-2`"), "{said}");
+    let resumed = coldswap::engine::Engine::resume(Arc::new(other), "r-1".into(), Time(0), &journal);
+    assert!(resumed.is_err_and(|e| e.to_string() == said));
 }

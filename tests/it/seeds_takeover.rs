@@ -1,9 +1,9 @@
 //! Seeds with two executors: the first is stopped, superseded, and wakes up.
 
 use crate::crash::plan_for;
-use coldswap::model::Span;
-use coldswap::plan::Plan;
-use coldswap::sim::*;
+use coldswap_sim::model::Span;
+use coldswap_sim::plan::Plan;
+use coldswap_sim::sim::*;
 use std::sync::Arc;
 
 const WAYS: [Stopped; 3] = [Stopped::BeforeStoring, Stopped::BeforeSending, Stopped::AfterSending];
@@ -40,19 +40,39 @@ fn taken_over_at_any_point() {
     let (tally, wrong) = wrong(&plan_of(3), 3, 0..3_000, 60, TakeoverBugs::default());
     println!("3000 runs of 3 switchovers taken over: {tally:?}");
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong[..wrong.len().min(5)].join("\n"));
-    assert!(tally.len() >= 4 && tally[&coldswap::engine::Outcome::SwitchedOver] > 3_000, "{tally:?}");
+    assert!(tally.len() >= 4 && tally[&coldswap_sim::engine::Outcome::SwitchedOver] > 3_000, "{tally:?}");
 }
+
+/// So that much is taken back: what the first executor sent lands where the second has gone back already.
+const HARSH: Faults = Faults {
+    lost_before: 5,
+    lost_after: 5,
+    refused: 3,
+    blind: 2,
+    ignored: 0,
+    soft_ignored: 0,
+    slow_power_ms: 500,
+    hook_fails: 60,
+    button: 0,
+};
 
 #[test]
 fn without_its_gates_a_take_over_is_caught() {
     let plan = plan_of(1);
-    for (bugs, needle) in [
-        (TakeoverBugs { no_deadline: true, ..TakeoverBugs::default() }, ""),
-        (TakeoverBugs { no_token: true, ..TakeoverBugs::default() }, "does not fit"),
-        (TakeoverBugs { no_wait: true, ..TakeoverBugs::default() }, ""),
-    ] {
-        let (_, wrong) = wrong(&plan, 1, 0..2_000, 40, bugs);
-        println!("{bugs:?}: {} of 2000, such as {:?}", wrong.len(), wrong.first());
-        assert!(wrong.iter().filter(|w| w.contains(needle)).count() > 0, "{bugs:?}");
-    }
+    let (fleet, _) = fleet(1, 1);
+    let caught = |bugs: TakeoverBugs, needle: &str| {
+        let found = (0..4_000).filter(|seed| {
+            let (_, pause) = drawn(*seed, 40);
+            let run = run_taken_over(&plan, &fleet, *seed, HARSH, pause, bugs);
+            check(&plan, &fleet, &run).is_err_and(|e| e.contains(needle))
+        });
+        found.count()
+    };
+    let none = TakeoverBugs::default();
+    let deadline = caught(TakeoverBugs { no_deadline: true, ..none }, "dark");
+    let token = caught(TakeoverBugs { no_token: true, ..none }, "does not fit");
+    let wait = caught(TakeoverBugs { no_wait: true, ..none }, "dark");
+    println!("of 4000 caught: {deadline} without deadline, {token} without token, {wait} without waiting");
+    assert!(deadline > 5 && token > 5 && wait > 5);
+    assert_eq!(caught(none, ""), 0);
 }

@@ -15,7 +15,7 @@ const SHORT: &str = "1500ms,300ms,500ms";
 
 fn start(place: &Place, args: &[&str], environment: &[(&str, &str)]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_coldswap"))
-        .current_dir(place.directory.path())
+        .current_dir(place.directory())
         .env_remove("COLDSWAP_STORE")
         .envs(environment.iter().copied())
         .args(args)

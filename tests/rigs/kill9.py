@@ -2,8 +2,9 @@
 """`kill -9`, again and again: runs of 20 switchovers are killed at chosen and at random moments and resumed until done.
 
 Afterwards no volume was written to by two machines, nothing is lost or doubled in the inventory, every switchover has
-exactly one outcome and the report is complete; and the kills hit what they must: every kind of step, orders in flight,
-the gap between two volume moves.
+exactly one outcome and the report is complete. A switchover is in doubt if and only if a hook with `rerun: never` was
+running in it when a kill came. And the kills hit what they must: every kind of step, orders in flight, the gap between
+two volume moves.
 
     kill9.py [--kills 200] [--workers 2] [--seed 1] [--minutes 9]
 """
@@ -86,6 +87,10 @@ class Journal:
             return "(way back)"
         return steps[track.number - 1] if track.number <= len(steps) else None
 
+    def unknown_hooks(self, never):
+        """Switchovers whose journal says that a hook of `never` was begun, and not how it ended."""
+        return {k for k, t in self.tracks.items() if t.phase == "forward" and t.intended and (k, t.number) in never}
+
     def in_hand(self):
         """(kind, is its order in flight?, does it stand between two volume moves?) of every switchover under way."""
         for switchover, track in self.tracks.items():
@@ -153,6 +158,12 @@ def steps_of(plan):
     return {s["id"]: [step["step"] for step in s["steps"]] for s in plan["switchovers"]}
 
 
+def never_twice(plan):
+    """(switchover, number of the step) of every hook with `rerun: never`."""
+    return {(s["id"], n) for s in plan["switchovers"] for n, step in enumerate(s["steps"], 1)
+            if step["step"] == "run_hook" and step["hook"]["rerun"] == "never"}
+
+
 def begin(site, counts):
     """Plan, and start the first process of the run."""
     site.run("plan", "runbook.yaml", "--out", "plan.json")
@@ -166,7 +177,7 @@ def begin(site, counts):
             raise Failed(f"the run did not begin: {(site.path / 'err.log').read_text()[-1000:]}")
         time.sleep(0.005)
     store.close()
-    return process, row[0], steps_of(plan)
+    return process, row[0], steps_of(plan), never_twice(plan)
 
 
 def one_run(path, seed, counts, goal, deadline):
@@ -179,7 +190,9 @@ def one_run(path, seed, counts, goal, deadline):
         site = Site(path)
         site.run("inventory", "import", lab.inventory)
         before = export(site)
-        process, run, steps = begin(site, counts)
+        process, run, steps, never = begin(site, counts)
+        check(len(never) == PAIRS, f"{len(never)} hooks may never run again, not {PAIRS}")
+        doubtful = set()
         lab.ask("faults", "PUT", FAULTS)
         while True:
             journal, seen = Journal(steps), 0
@@ -190,11 +203,13 @@ def one_run(path, seed, counts, goal, deadline):
                 break
             if not kill_at(process, site, run, journal, seen, wish(dice, counts, journal), dice.uniform(2, 6)):
                 break
-            counts.add(read(site, run, steps))
+            killed = read(site, run, steps)
+            doubtful |= killed.unknown_hooks(never)
+            counts.add(killed)
             process = site.start("resume", run, "--quiet", stderr=open(path / "err.log", "ab"))
             with counts.lock:
                 counts.resumes += 1
-        finish(site, lab, run, steps, counts, before)
+        finish(site, lab, run, steps, counts, before, doubtful)
 
 
 def read(site, run, steps):
@@ -224,7 +239,7 @@ def holdings(exported):
     return found
 
 
-def finish(site, lab, run, steps, counts, before):
+def finish(site, lab, run, steps, counts, before, doubtful):
     """Resume without killing until it is over, then look at everything."""
     for _ in range(5):
         report = site.json("report", run)
@@ -238,6 +253,7 @@ def finish(site, lab, run, steps, counts, before):
     check(all(len(o) == 1 for o in outcomes.values()), f"not one outcome each: {outcomes}")
     told = {s["id"]: s.get("outcome") for s in report["switchovers"]}
     check(told == {k: o[0] for k, o in outcomes.items()}, f"report and journal differ: {told} {outcomes}")
+    in_doubt(report, doubtful)
     totals = report["totals"]
     ends = ("switched_over", "rolled_back", "stopped", "in_doubt", "skipped")
     check(sum(totals[e] for e in ends) == PAIRS == totals["planned"], f"the report is incomplete: {totals}")
@@ -254,6 +270,13 @@ def finish(site, lab, run, steps, counts, before):
         counts.runs += 1
         counts.outcomes.update(o[0] for o in outcomes.values())
         counts.executed |= journal.executed
+
+
+def in_doubt(report, doubtful):
+    """Nothing but a kill in the middle of a hook that must not run twice leaves a switchover in doubt, and each does."""
+    told = {s["id"]: (s.get("why") or {}).get("code") for s in report["switchovers"] if s["outcome"] == "in_doubt"}
+    check(told.keys() == doubtful, f"in doubt {told}, but the kills hit such hooks in {sorted(doubtful)}")
+    check(set(told.values()) <= {"hook_unknown"}, f"in doubt for another reason: {told}")
 
 
 def where_it_must_be(s, has, opened):

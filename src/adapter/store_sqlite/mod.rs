@@ -21,7 +21,7 @@ mod writer;
 pub use inventory::ImportError;
 pub use migrate::FORMAT;
 
-use crate::model::StoreId;
+use crate::model::{StoreId, Time};
 use crate::ports::StoreError;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +63,15 @@ impl SqliteStore {
     fn start(opened: open::Opened, locks: lock::Locks) -> Result<SqliteStore, StoreError> {
         let writer = Writer::start(opened.connection).map_err(|e| StoreError::Failed(format!("cannot start a thread: {e}")))?;
         Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, locks }) })
+    }
+
+    /// When the store was made.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where it cannot be read.
+    pub fn created_at(&self) -> Result<Option<Time>, StoreError> {
+        let text = self.read(|db| Ok(meta(db, "created_at")?))?;
+        Ok(text.and_then(|t| t.parse().ok()).map(Time))
     }
 
     /// Do something that changes the store, and wait until it is durable.

@@ -1,10 +1,10 @@
 //! The sources that a runbook asks for: listed, selected, with their priority and the destination named for them.
 
 use super::{LeftOut, error};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, codes, did_you_mean};
 use crate::model::*;
 use crate::plan::candidates::LeftOutCode;
-use crate::runbook::{Judge, Runbook, closest};
+use crate::runbook::{Judge, Runbook};
 use std::collections::BTreeMap;
 
 pub(super) struct Wanted<'a> {
@@ -23,7 +23,7 @@ impl Wanted<'_> {
 pub(super) fn suggest(fleet: &Fleet, name: &str) -> Option<String> {
     let mut names: Vec<&str> = fleet.nodes.values().map(|n| n.name.as_str()).collect();
     names.sort_unstable();
-    closest(name, names).map(|n| format!("did you mean `{n}`?"))
+    did_you_mean(name, names).map(|n| format!("did you mean `{n}`?"))
 }
 
 /// By priority, then by name.
@@ -34,7 +34,7 @@ pub(super) fn wanted<'a>(runbook: &Runbook, fleet: &'a Fleet, judge: &Judge, dia
         match fleet.find(name) {
             Some(node) => drop(found.insert(node.id, (node, true))),
             None => diagnostics.push(error(
-                "P001",
+                codes::NO_SUCH_NODE,
                 format!("unknown node `{name}` in `sources.nodes` (line {})", place.line),
                 suggest(fleet, name),
             )),
@@ -74,14 +74,18 @@ fn destinations<'a>(runbook: &Runbook, fleet: &'a Fleet, wanted: &mut [Wanted<'a
         let place = format!("in `sources.destinations` (line {})", place.line);
         let (Some(source), Some(destination)) = (fleet.find(from), fleet.find(to)) else {
             let name = if fleet.find(from).is_none() { from } else { to };
-            diagnostics.push(error("P002", format!("unknown node `{name}` {place}"), suggest(fleet, name)));
+            diagnostics.push(error(codes::NO_SUCH_DESTINATION, format!("unknown node `{name}` {place}"), suggest(fleet, name)));
             continue;
         };
         match wanted.iter_mut().find(|w| w.node.id == source.id) {
             Some(w) => w.destination = Some(destination),
             None => diagnostics.push(Diagnostic {
                 severity: Severity::Warning,
-                ..error("P005", format!("`{from}` {place} is not one of the sources"), Some("add it to `sources.nodes`".to_owned()))
+                ..error(
+                    codes::NOT_A_SOURCE,
+                    format!("`{from}` {place} is not one of the sources"),
+                    Some("add it to `sources.nodes`".to_owned()),
+                )
             }),
         }
     }
@@ -116,6 +120,6 @@ impl Failures {
     pub(super) fn tell(self, diagnostics: &mut Vec<Diagnostic>) {
         let Some((node, message)) = self.first else { return };
         let more = if self.more == 0 { String::new() } else { format!(" (and {} more)", self.more) };
-        diagnostics.push(error("P004", format!("`{}` for `{node}`{more}: {message}", self.what), None));
+        diagnostics.push(error(codes::EXPRESSION_FAILED, format!("`{}` for `{node}`{more}: {message}", self.what), None));
     }
 }

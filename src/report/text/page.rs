@@ -111,6 +111,11 @@ pub fn printable(text: &str) -> String {
     text.chars().map(turned).collect()
 }
 
+/// The same for a text of several lines, which stay lines.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Break at spaces; a word that fits no line is broken where the line ends.
 fn wrap(text: &str, width: usize, first_indent: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -174,6 +179,7 @@ mod tests {
 
     #[test]
     fn what_came_from_outside_steers_no_terminal() {
+        assert_eq!(printable_lines("a\u{9b}\n\rb\n"), "a\u{fffd}\n b\n");
         assert_eq!(printable("a\u{1b}[31mb\r\nc\u{202e}d\u{9b}"), "a\u{fffd}[31mb  c\u{fffd}d\u{fffd}");
     }
 

@@ -1,6 +1,7 @@
 //! What attributes there are, so that a misspelt one is an error when a file is read and not a silent none.
 
 use super::{ExpressionError, Names};
+use crate::diagnostic::did_you_mean;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -169,16 +170,5 @@ fn quoted(names: &[&str]) -> String {
 }
 
 pub(super) fn suggestion<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    closest(word, known).map(|name| format!("did you mean `{name}`?"))
-}
-
-/// The known name that somebody may have meant by `word`: at most a third of its letters differ. The first of equals.
-pub fn closest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let limit = (word.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    did_you_mean(word, known).map(|name| format!("did you mean `{name}`?"))
 }

@@ -37,13 +37,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("ports", &["model"]),
     ("adapter", &["model", "ports"]),
     ("sim", &["model", "step", "plan", "engine"]),
+    ("sizing", &["model"]),
     ("executor", &["model", "step", "plan", "engine", "ports"]),
     ("bmcsim", &["model"]),
     ("server", ALL),
     ("cli", ALL),
 ];
 
-const PURE: &[&str] = &["model", "diagnostic", "runbook", "step", "plan", "engine", "report", "sim"];
+const PURE: &[&str] = &["model", "diagnostic", "runbook", "step", "plan", "engine", "report", "sim", "sizing"];
 
 /// The same answer to the same question, whenever and wherever it is asked: needs none of these.
 const IMPURE: &[&str] = &[
