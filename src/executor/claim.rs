@@ -158,7 +158,7 @@ impl Renewal {
     /// When to renew again; the error that ends it all otherwise.
     fn renew(&self) -> Result<Duration, StoreError> {
         let asked = self.clock.now();
-        match self.store.renew(&self.run, self.token, self.terms.length) {
+        match seam::undisturbed(|| self.store.renew(&self.run, self.token, self.terms.length)) {
             Ok(()) => {
                 self.deadline.extend(asked + self.terms.length);
                 Ok(self.terms.renew_every.duration())

@@ -11,6 +11,7 @@ pub fn stop_at(point: &str, what: &str) {
     static STOPPED: AtomicBool = AtomicBool::new(false);
     let here = || std::env::var("COLDSWAP_STOP_AT").is_ok_and(|at| at.split_once(':') == Some((point, what)));
     if !STOPPED.load(Ordering::SeqCst) && here() && !STOPPED.swap(true, Ordering::SeqCst) {
+        let _nobody_writes = WRITES.lock();
         // A process that cannot stop itself fails the test that waits for it to stop.
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
         // The signal stops one thread after the other: without this the calling one would be some instructions further.
@@ -21,6 +22,23 @@ pub fn stop_at(point: &str, what: &str) {
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn stop_at(_: &str, _: &str) {}
+
+#[cfg(debug_assertions)]
+static WRITES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// A process that stopped itself inside a transaction would keep everybody else from the store: what writes to it from a
+/// thread of its own does so through this.
+#[cfg(debug_assertions)]
+pub fn undisturbed<T>(write: impl FnOnce() -> T) -> T {
+    let _writes = WRITES.lock();
+    write()
+}
+
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn undisturbed<T>(write: impl FnOnce() -> T) -> T {
+    write()
+}
 
 /// `COLDSWAP_TEST_TERMS=<lease>,<renewal>,<request time-out>`, such as `2s,500ms,1s`.
 #[cfg(debug_assertions)]
