@@ -46,6 +46,8 @@ pub trait Bmc: Send + Sync {
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
     /// Write what is `Some` and leave the rest alone.
     async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault>;
+    /// Write `PowerRestorePolicy`: what the machine does when mains power returns.
+    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault>;
     /// Log out everywhere. Errors are of no consequence.
     async fn close(&self);
 }
@@ -55,6 +57,26 @@ pub trait Bmc: Send + Sync {
 #[async_trait]
 pub trait HookRunner: Send + Sync {
     async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext, deadline: &Deadline) -> Result<HookResult, Fault>;
+}
+
+/// Fence agents, by the ClusterLabs FenceAgentAPI.
+#[async_trait]
+pub trait FenceAgent: Send + Sync {
+    /// Send `off` once. `Ok` means only that the agent says that it succeeded.
+    async fn off(&self, call: &AgentCall, deadline: &Deadline) -> Result<(), Fault>;
+    /// Ask for `status`. Changes nothing. Everything but a clear on or off is a fault.
+    async fn status(&self, call: &AgentCall) -> Result<PlugState, Fault>;
+    /// What the agent knows: asks no device.
+    async fn metadata(&self, name: &str) -> Result<AgentMetadata, Fault>;
+}
+
+/// What people vouch for.
+#[async_trait]
+pub trait Attestations: Send + Sync {
+    /// The latest one for a node, used and expired ones included.
+    async fn attestation(&self, node: NodeId) -> Result<Option<Attestation>, Fault>;
+    /// Bind the latest one for a node to a switchover ([`Attestation::bind`]), in one transaction.
+    async fn use_attestation(&self, node: NodeId, holder: &Holder, now: Time, deadline: &Deadline) -> Result<(), Fault>;
 }
 
 /// Where a secret's text comes from. Called at the moment of use.

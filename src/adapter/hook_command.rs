@@ -1,23 +1,17 @@
 //! A hook that is a program: an argument vector, its own process group, a time limit that holds.
 
 use super::hooks::{Job, Mask, Tail};
+use super::process::{Group, describe};
 use crate::model::{Fault, HookResult, RunAction, Span};
 use crate::ports::seam;
-use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use std::process::Stdio;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::Instant;
-
-/// What a program left running may hold its output open: this long is still listened.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(job: &Job<'_>, action: &RunAction) -> Result<HookResult, Fault> {
     let program = checked_program(job, action)?;
@@ -49,9 +43,9 @@ pub(super) async fn run(job: &Job<'_>, action: &RunAction) -> Result<HookResult,
     let child = command.spawn().map_err(|e| not_started(job, &program, &e))?;
     // Our own ends of the pipe go with it; else the output would never end.
     drop(command);
-    let mut group = Group { pid: child.id().and_then(|id| Pid::from_raw(id.cast_signed())), child };
+    let mut group = Group::of(child);
     let mut tail = Tail::new(&mask);
-    let ended = watch(&mut group, &mut output, &mut tail, job).await;
+    let ended = group.watch(&mut output, &mut tail, (job.hook.timeout.duration(), job.options.grace)).await;
     let took = Span(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     let (succeeded, how) = match ended.map_err(|e| job.unknown(format!("started, but how it ended cannot be seen: {e}")))? {
         Some(status) => (status.success(), describe(status)),
@@ -93,82 +87,5 @@ fn not_started(job: &Job<'_>, program: &Path, error: &std::io::Error) -> Fault {
             job.transient(format!("program `{program}` could not be started: {error}"))
         }
         _ => job.refused(format!("program `{program}` could not be started: {error}")),
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => format!("ended by signal {signal}"),
-        (None, None) => status.to_string(),
-    }
-}
-
-/// A program and everything that it started. Nothing of it outlives its run being given up.
-struct Group {
-    pid: Option<Pid>,
-    child: Child,
-}
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            // Gone already: nothing to end.
-            let _ = kill_process_group(pid, signal);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Reaped already: its number may belong to somebody else.
-        if self.child.id().is_some() {
-            self.signal(Signal::KILL);
-        }
-    }
-}
-
-/// Listen until it ends. `None`: it was killed because its time was up.
-async fn watch(group: &mut Group, output: &mut pipe::Receiver, tail: &mut Tail, job: &Job<'_>) -> std::io::Result<Option<ExitStatus>> {
-    let ended = listen(&mut group.child, output, tail, job.hook.timeout.duration()).await;
-    if let Some(status) = ended {
-        let _ = tokio::time::timeout(LAST_WORDS, drain(output, tail)).await;
-        return status.map(Some);
-    }
-    group.signal(Signal::TERM);
-    let in_time = listen(&mut group.child, output, tail, job.options.grace).await;
-    // Also what the program started and did not take along.
-    group.signal(Signal::KILL);
-    if in_time.is_none() {
-        group.child.wait().await?;
-    }
-    let _ = tokio::time::timeout(LAST_WORDS, drain(output, tail)).await;
-    Ok(None)
-}
-
-async fn listen(child: &mut Child, output: &mut pipe::Receiver, tail: &mut Tail, limit: Duration) -> Option<std::io::Result<ExitStatus>> {
-    let end = tokio::time::sleep(limit);
-    tokio::pin!(end);
-    let mut open = true;
-    let mut chunk = vec![0; 4096];
-    loop {
-        tokio::select! {
-            read = output.read(&mut chunk), if open => match read {
-                Ok(n) if n > 0 => tail.push(&chunk[..n]),
-                _ => open = false,
-            },
-            status = child.wait() => return Some(status),
-            () = &mut end => return None,
-        }
-    }
-}
-
-async fn drain(output: &mut pipe::Receiver, tail: &mut Tail) {
-    let mut chunk = vec![0; 4096];
-    while let Ok(n) = output.read(&mut chunk).await {
-        if n == 0 {
-            break;
-        }
-        tail.push(&chunk[..n]);
     }
 }

@@ -139,6 +139,8 @@ impl Mask {
 /// The end of what a hook said.
 pub(super) struct Tail {
     kept: VecDeque<u8>,
+    /// Bytes of text that are kept.
+    limit: usize,
     most: usize,
     /// As long as the longest secret: where the beginning was dropped, that much of what follows may be the end of one.
     margin: usize,
@@ -149,7 +151,11 @@ const CUT: &str = "... (the beginning is left out)\n";
 
 impl Tail {
     pub(super) fn new(mask: &Mask) -> Tail {
-        Tail { kept: VecDeque::new(), most: OUTPUT_BYTES_MAX + mask.longest(), margin: mask.longest(), dropped: false }
+        Tail::up_to(mask, OUTPUT_BYTES_MAX)
+    }
+
+    pub(super) fn up_to(mask: &Mask, limit: usize) -> Tail {
+        Tail { kept: VecDeque::new(), limit, most: limit + mask.longest(), margin: mask.longest(), dropped: false }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -160,14 +166,14 @@ impl Tail {
         }
     }
 
-    /// At most [`OUTPUT_BYTES_MAX`] bytes of text, secrets masked, cut at the beginning.
+    /// At most `limit` bytes of text, secrets masked, cut at the beginning.
     pub(super) fn text(mut self, mask: &Mask) -> String {
         let from = if self.dropped { self.margin } else { 0 };
         let text = mask.cover(self.kept.make_contiguous(), from);
-        if !self.dropped && text.len() <= OUTPUT_BYTES_MAX {
+        if !self.dropped && text.len() <= self.limit {
             return text;
         }
-        let room = OUTPUT_BYTES_MAX - CUT.len();
+        let room = self.limit - CUT.len();
         let mut from = text.len().saturating_sub(room);
         while !text.is_char_boundary(from) {
             from += 1;

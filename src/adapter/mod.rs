@@ -2,11 +2,14 @@
 //! neither steps nor plans.
 
 pub mod clock;
+pub mod fence_agent;
+mod fence_metadata;
 mod gate;
 mod hook_command;
 mod hook_http;
 pub mod hooks;
 pub mod inventory_memory;
+mod process;
 pub mod redfish;
 pub mod secrets;
 pub mod store_sqlite;

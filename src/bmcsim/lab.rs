@@ -67,6 +67,8 @@ struct PowerOrder {
 enum OnOff {
     On,
     Off,
+    /// Its feed fails and comes back: `PowerRestorePolicy` decides.
+    PowerCut,
 }
 
 pub(super) fn answer(fleet: &Arc<Fleet>, method: &Method, path: &str, body: Option<Value>) -> Answer {
@@ -123,6 +125,10 @@ fn set_exports(fleet: &Fleet, exports: BTreeMap<String, Vec<String>>) -> Value {
 
 fn power(fleet: &Fleet, order: &PowerOrder) -> Done<Value> {
     let machine = fleet.machine(&order.machine).ok_or_else(|| unknown(&order.machine))?;
-    fleet.force(machine, matches!(order.what, OnOff::On));
+    match order.what {
+        OnOff::On => fleet.force(machine, true),
+        OnOff::Off => fleet.force(machine, false),
+        OnOff::PowerCut => fleet.power_cut(machine),
+    }
     Ok(Value::Null)
 }

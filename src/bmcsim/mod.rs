@@ -140,6 +140,12 @@ impl Running {
         found.map(|m| self.fleet.force(m, on)).is_some()
     }
 
+    /// Its feed fails and comes back; its restore policy decides what follows. False: there is no such machine.
+    pub fn power_cut(&self, machine: &str) -> bool {
+        let found = self.fleet.machine(machine);
+        found.map(|m| self.fleet.power_cut(m)).is_some()
+    }
+
     /// A machine as it really is.
     pub fn machine(&self, name: &str) -> Option<MachineView> {
         self.fleet.machine(name).map(|m| MachineView::of(m))

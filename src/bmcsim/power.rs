@@ -7,7 +7,7 @@
 use super::fleet::Fleet;
 use super::machine::{Machine, State};
 use super::spec::{Already, Timing};
-use crate::model::Span;
+use crate::model::{PowerRestorePolicy, Span};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -182,6 +182,23 @@ impl Fleet {
             (true, Phase::PoweringOff) => state.power.enter(Phase::On),
             (true, _) => self.come_on(machine, &mut state),
             (false, _) => self.go_off(machine, &mut state),
+        }
+    }
+
+    /// Its feed fails and comes back (DSP0268, `PowerRestorePolicy`).
+    pub(super) fn power_cut(&self, machine: &Arc<Machine>) {
+        let (was_on, policy) = {
+            let state = machine.state();
+            (matches!(state.power.phase(), Phase::On | Phase::PoweringOn), state.restore)
+        };
+        self.force(machine, false);
+        let starts = match policy {
+            Some(PowerRestorePolicy::AlwaysOn) => true,
+            Some(PowerRestorePolicy::AlwaysOff) => false,
+            Some(PowerRestorePolicy::LastState) | None => was_on,
+        };
+        if starts {
+            self.force(machine, true);
         }
     }
 

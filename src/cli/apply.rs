@@ -3,14 +3,16 @@
 use super::args::{ApplyArgs, Global, ResumeArgs};
 use super::lab::Bench;
 use super::live::Live;
-use super::look::{learn, look};
+use super::look::{ASKED_AT_ONCE, learn, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
+use crate::diagnostic::Source;
 use crate::executor::{Claim, Ended, ExecuteError, Ports, claim, entries, execute, gather, take_over};
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::{Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
+use crate::runbook::Runbook;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,14 +32,29 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
+    let bmc = Arc::clone(&ports.bmc);
+    let done = fresh(global, args, (&runbook, &source), &bench.site, ports, &go).await;
+    bmc.close().await;
+    done
+}
+
+/// Plan, ask, and carry it out.
+async fn fresh(
+    global: &Global,
+    args: &ApplyArgs,
+    (runbook, source): (&Runbook, &Source),
+    site: &Site,
+    ports: Ports,
+    go: &Go<'_>,
+) -> Result<ExitCode, Failure> {
     let id = ports.store.next_plan_id()?;
-    let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await?;
-    super::plan::save(&bench.site.store, &looked.plan)?;
-    if !agreed(global, &looked.plan, &go)? {
+    let looked = look(global, site, &ports, (runbook, Some(source)), &args.choose, id).await?;
+    super::plan::save(&site.store, &looked.plan)?;
+    if !agreed(global, &looked.plan, go)? {
         return Ok(ExitCode::Refused);
     }
-    learn(global, &bench.site, &ports, &looked.gathered).await;
-    begin(global, &bench.site, ports, looked.plan, &go).await
+    learn(global, site, &ports, &looked.gathered).await;
+    begin(global, site, ports, looked.plan, go).await
 }
 
 /// A plan from a file. The store's copy is what is carried out; the file must be the same.
@@ -66,7 +83,14 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Ok(ExitCode::Refused);
     }
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
-    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, 512, |_| nodes, |_, _| ()).await?;
+    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, ASKED_AT_ONCE, |_| nodes, |_, _| ()).await;
+    let gathered = match gathered {
+        Ok(gathered) => gathered,
+        Err(fault) => {
+            ports.bmc.close().await;
+            return Err(fault.into());
+        }
+    };
     learn(global, &site, &ports, &gathered).await;
     begin(global, &site, ports, plan, go).await
 }
@@ -101,6 +125,9 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
 
 /// Begin a run of the plan and see it through.
 pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
+    if !site.lab {
+        super::agents::check(&*ports.agents, &plan).await?;
+    }
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
     let claim = claim(&ports, &run, &site.terms())?;

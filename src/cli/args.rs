@@ -64,6 +64,8 @@ pub enum Command {
     Switchover(SwitchoverArgs),
     /// The same as `switchover`, spelled as in the Ironic specification
     NodeSwitchover(NodeSwitchoverArgs),
+    /// Vouch as a person that a machine is off whose BMC is silent
+    Attest(AttestArgs),
     /// What was run
     Runs,
     /// One run or saved plan
@@ -220,6 +222,23 @@ pub struct SwitchoverHow {
     pub report: Option<PathBuf>,
     #[arg(long, value_name = "LAB")]
     pub lab: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct AttestArgs {
+    pub node: String,
+    /// It is off: you looked, and it stays off
+    #[arg(long, required = true, action = clap::ArgAction::SetTrue)]
+    pub off: bool,
+    /// Who vouches; stands in the report
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// How you know; stands in the report
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long it counts [default: 30m]
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<crate::model::Span>,
 }
 
 #[derive(Args, Debug)]

@@ -8,11 +8,11 @@ use crate::diagnostic::did_you_mean;
 use crate::engine::Outcome;
 use crate::executor::{Gathered, claim, gather};
 use crate::model::*;
-use crate::ports::{Inventory, Store};
+use crate::ports::{Attestations, Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +99,12 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
         (_, _, Some(debt)) => format!("owes: {debt}"),
         _ => String::new(),
     };
+    // Looked through once, not once for each node.
+    let mut targets: BTreeMap<NodeId, Vec<&VolumeTarget>> = BTreeMap::new();
+    fleet.targets.values().for_each(|t| targets.entry(t.node).or_default().push(t));
+    targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
+    let mut connectors: BTreeMap<NodeId, Vec<&str>> = BTreeMap::new();
+    fleet.connectors.values().for_each(|c| connectors.entry(c.node).or_default().push(&c.connector_id));
     let text = || {
         if nodes.is_empty() {
             return "no nodes; `coldswap inventory import FILE` takes them from a file\n".to_owned();
@@ -106,7 +112,7 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
         let width = nodes.iter().map(|n| n.name.chars().count()).max().unwrap_or(0);
         nodes.iter().fold(String::new(), |mut out, n| {
             let rack = n.failure_domain.rack.as_deref().unwrap_or("-");
-            let volumes = fleet.targets_of(n.id).len();
+            let volumes = targets.get(&n.id).map_or(0, Vec::len);
             let line = format!(
                 "{:<width$}  {:<10}  rack {:<6}  {volumes} volume{}  {}",
                 n.name,
@@ -125,8 +131,8 @@ async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
             .map(|n| {
                 json!({"name": n.name, "uuid": n.id, "provision_state": n.provision_state, "failure_domain": n.failure_domain,
                        "maintenance": n.maintenance, "reservation": n.reservation, "debt": n.debt, "instance": n.instance,
-                       "volume_targets": fleet.targets_of(n.id).iter().map(|t| &t.volume_id).collect::<Vec<_>>(),
-                       "volume_connectors": fleet.connectors_of(n.id).map(|c| &c.connector_id).collect::<Vec<_>>()})
+                       "volume_targets": targets.get(&n.id).into_iter().flatten().map(|t| &t.volume_id).collect::<Vec<_>>(),
+                       "volume_connectors": connectors.get(&n.id).into_iter().flatten().collect::<Vec<_>>()})
             })
             .collect();
         json!({ "nodes": list })
@@ -151,6 +157,7 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
         targets: fleet.targets_of(node.id).into_iter().map(|t| (t.id, t.clone())).collect(),
         ..Fleet::default()
     };
+    let word = site.store.attestation(node.id).await?;
     let text = || {
         let mut out = write_inventory(&alone, Format::Yaml);
         let read = node.facts_at.map_or("never".to_owned(), |at| at.to_string());
@@ -160,6 +167,11 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
             node.generation.0,
             node.reservation.as_ref().map_or("none".to_owned(), ToString::to_string)
         );
+        if let Some(word) = &word {
+            let used = word.used_by.as_ref().map_or("not used".to_owned(), |h| format!("used by {h}"));
+            let _ =
+                writeln!(out, "# {} attested at {} that it is off ({}), until {}, {used}", word.by, word.at, word.reason, word.expires_at);
+        }
         if node.live_facts.known() {
             let _ = writeln!(out, "# live facts: {}", serde_json::to_string(&node.live_facts).unwrap_or_default());
         }
@@ -168,7 +180,7 @@ async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Fail
     output::print(
         global,
         text,
-        || json!({"node": node, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
+        || json!({"node": node, "attestation": word, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
     );
     Ok(ExitCode::Done)
 }

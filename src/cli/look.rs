@@ -16,8 +16,8 @@ pub struct Looked {
     pub plan: Plan,
 }
 
-/// BMCs that are asked at the same time. Each gets one request at a time; a few hundred open connections are no load.
-pub const ASKED_AT_ONCE: usize = 512;
+/// BMCs that are asked at the same time. Each gets one request at a time, and `bmc.total_at_once` bounds them all.
+pub const ASKED_AT_ONCE: usize = 4096;
 
 /// Read the inventory and the BMCs that the runbook concerns. Touches nothing.
 pub async fn gathered(global: &Global, ports: &Ports, runbook: &Runbook) -> Result<Gathered, Failure> {
@@ -96,9 +96,9 @@ fn anchor(step: &mut Step) {
 /// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
 /// reserves the node compares again.
 pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
-    for (node, report) in &gathered.reports {
-        if let Err(fault) = ports.inventory.learn(*node, report, site.now()).await {
-            output::note(global, format!("warning: {fault}"));
-        }
+    // All at once: the store commits in groups.
+    let learnt = gathered.reports.iter().map(|(node, report)| ports.inventory.learn(*node, report, site.now()));
+    for fault in futures_util::future::join_all(learnt).await.into_iter().filter_map(Result::err) {
+        output::note(global, format!("warning: {fault}"));
     }
 }

@@ -3,8 +3,10 @@
 //! Results go to standard output, progress and logs to standard error. `--output json` gives every result as one JSON
 //! document with a `format_version`.
 
+mod agents;
 mod apply;
 mod args;
+mod attest;
 mod control;
 mod exit;
 mod failure;
@@ -60,7 +62,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
     let global = cli.global;
     match cli.command {
-        Command::Validate(args) => validate::run(&global, &args),
+        Command::Validate(args) => validate::run(&global, &args).await,
         Command::Plan(args) => plan::plan(&global, &args).await,
         Command::Explain(args) => plan::explain(&global, &args).await,
         Command::Apply(args) => apply::apply(&global, &args).await,
@@ -68,6 +70,7 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Lab(args) => lab::serve(&global, &args).await,
         Command::Switchover(args) => switchover::positional(&global, args).await,
         Command::NodeSwitchover(args) => switchover::flagged(&global, args).await,
+        Command::Attest(args) => attest::attest(&global, &args).await,
         Command::Runs => runs::list(&global),
         Command::Show(args) => runs::show(&global, &args),
         Command::Journal(args) => runs::journal(&global, &args),

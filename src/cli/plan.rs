@@ -38,7 +38,8 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
 
 /// Keep a plan in the store, where `apply` and `show` find it.
 pub fn save(store: &dyn Store, plan: &Plan) -> Result<(), Failure> {
-    store.save_plan(&plan.id, plan.created_at, &pretty(plan)?)?;
+    let json = serde_json::to_string(plan).map_err(|e| Failure::refused(format!("the plan cannot be written: {e}")))?;
+    store.save_plan(&plan.id, plan.created_at, &json)?;
     Ok(())
 }
 

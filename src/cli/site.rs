@@ -3,6 +3,7 @@
 use super::args::Global;
 use super::{Failure, files};
 use crate::adapter::clock::SystemClock;
+use crate::adapter::fence_agent::{AgentOptions, FenceAgents};
 use crate::adapter::hooks::{HookOptions, Hooks};
 use crate::adapter::redfish::{Redfish, RedfishOptions};
 use crate::adapter::secrets::SystemSecrets;
@@ -108,7 +109,9 @@ impl Site {
         Ports {
             inventory: Arc::new(self.store.clone()),
             bmc: Arc::new(Redfish::new(options, secrets.clone())),
-            hooks: Arc::new(Hooks::new(hooks, secrets)),
+            hooks: Arc::new(Hooks::new(hooks, secrets.clone())),
+            agents: Arc::new(FenceAgents::new(AgentOptions { lab: self.lab, ..AgentOptions::default() }, secrets)),
+            attestations: Arc::new(self.store.clone()),
             store: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
         }

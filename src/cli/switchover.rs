@@ -5,8 +5,10 @@ use super::apply::{Go, begin};
 use super::args::{ChooseArgs, Global, NodeSwitchoverArgs, SwitchoverArgs, SwitchoverHow};
 use super::lab::Bench;
 use super::look::{learn, look};
+use super::site::Site;
 use super::{Failure, files, output};
 use crate::diagnostic::Source;
+use crate::executor::Ports;
 use crate::report::ExitCode;
 use crate::runbook::{Runbook, Vars, read_runbook};
 use crate::{plan, plan::Plan};
@@ -48,19 +50,25 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
         read_runbook(&text, &Vars::new(), &files::Disk).map_err(|wrong| Failure::Diagnostics(wrong, vec![text.clone()]))?;
     let bench = Bench::open(global, how.lab.as_deref(), !how.dry_run).await?;
     let ports = bench.site.ports();
+    let bmc = std::sync::Arc::clone(&ports.bmc);
+    let done = looked_at(global, &runbook, &bench.site, ports, how).await;
+    bmc.close().await;
+    done
+}
+
+async fn looked_at(global: &Global, runbook: &Runbook, site: &Site, ports: Ports, how: &SwitchoverHow) -> Result<ExitCode, Failure> {
     let id = if how.dry_run { "unsaved".into() } else { ports.store.next_plan_id()? };
-    let looked = look(global, &bench.site, &ports, (&runbook, None), &ChooseArgs::default(), id).await?;
+    let looked = look(global, site, &ports, (runbook, None), &ChooseArgs::default(), id).await?;
     let plan: &Plan = &looked.plan;
     if how.dry_run {
-        ports.bmc.close().await;
         output::print(global, || plan::render(plan), || json!(plan));
         return Ok(ExitCode::Done);
     }
-    super::plan::save(&bench.site.store, plan)?;
+    super::plan::save(&site.store, plan)?;
     let go = Go { yes: how.yes, report: how.report.as_deref() };
     if !super::apply::agreed(global, plan, &go)? {
         return Ok(ExitCode::Refused);
     }
-    learn(global, &bench.site, &ports, &looked.gathered).await;
-    begin(global, &bench.site, ports, looked.plan, &go).await
+    learn(global, site, &ports, &looked.gathered).await;
+    begin(global, site, ports, looked.plan, &go).await
 }

@@ -1,18 +1,26 @@
-//! `validate`: every error of every file.
+//! `validate`: every error of every file. Fence agents that are installed here are asked for their metadata, which asks no
+//! device; a plan runs no agent at all.
 
 use super::args::{Global, ValidateArgs};
 use super::files::{self, Disk};
-use super::{Failure, output};
+use super::{Failure, agents, output};
 use crate::diagnostic::{Diagnostics, Look, Source, render};
 use crate::report::ExitCode;
-use crate::runbook::check_document;
+use crate::runbook::{Kind, check_document, read_runbook};
 
-pub fn run(global: &Global, args: &ValidateArgs) -> Result<ExitCode, Failure> {
+pub async fn run(global: &Global, args: &ValidateArgs) -> Result<ExitCode, Failure> {
     let vars = files::vars(&args.vars)?;
     let sources: Vec<Source> = args.files.iter().map(|f| files::source(f)).collect::<Result<_, _>>()?;
     let mut found = Diagnostics::default();
     for source in &sources {
         found.extend(match check_document(source, &vars, &Disk) {
+            Ok((Kind::Runbook, warnings)) => {
+                let mut found = warnings;
+                if let Ok((runbook, _)) = read_runbook(source, &vars, &Disk) {
+                    found.extend(agents::of_runbook(source, &runbook).await);
+                }
+                found
+            }
             Ok((_, warnings)) => warnings,
             Err(wrong) => wrong,
         });

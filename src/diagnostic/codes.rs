@@ -178,6 +178,9 @@ codes! {
     TIME_RANGE = "R119", "a window that is none",
         "a window closes before it opens, or its times or recurrence cannot be read",
         "write `opens` and `closes` as 2026-12-01T22:00, or `cron` and `for`";
+    FENCE_AGENT = "R120", "a fence agent that would not understand",
+        "the agent's own metadata, as it is installed here, does not have the option, or has one that it cannot do without",
+        "correct the option; `AGENT -o metadata` and its manual list them all";
 
     NOT_SUPPORTED = "R201", "not supported yet",
         "the file is right, and this version of coldswap cannot do what it asks; it is refused because ignoring it would be dangerous",

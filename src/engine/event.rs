@@ -51,6 +51,9 @@ pub enum Event {
         after: Vec<Read>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hook: Option<HookResult>,
+        /// Who vouched that the source is off, where it was not its BMC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fence: Option<Voucher>,
     },
     /// The attempt came to nothing; another one follows.
     Retried {
@@ -61,7 +64,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hook: Option<HookResult>,
     },
-    /// A hook failed and the runbook says to go on (`on_failure: continue`), or an undo failed.
+    /// The fence goes on at another of its levels: 0 is the BMC's.
+    FenceLevel {
+        switchover: SwitchoverId,
+        step: u32,
+        level: u32,
+        why: Reason,
+    },
+    /// A hook failed and the runbook says to go on (`on_failure: continue`), an undo failed, or a step was left undone that
+    /// may be.
     Tolerated {
         switchover: SwitchoverId,
         step: u32,
@@ -103,6 +114,7 @@ impl Event {
             | Event::Intended { switchover, .. }
             | Event::Achieved { switchover, .. }
             | Event::Retried { switchover, .. }
+            | Event::FenceLevel { switchover, .. }
             | Event::Tolerated { switchover, .. }
             | Event::RollingBack { switchover, .. }
             | Event::CuttingOff { switchover, .. }
@@ -132,6 +144,38 @@ pub enum Told {
     /// A boot configuration.
     Boot,
     Hook,
+    /// What a machine does when mains power returns.
+    RestorePolicy,
+    /// Fence agents that are told `off`: program and plug of each, without secrets.
+    Agents(Vec<String>),
+    /// An attestation is bound to the switchover.
+    Attestation,
+}
+
+/// Who vouched that a source is off whose BMC could not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Voucher {
+    /// Every reading of every plug that was counted.
+    Agents(Vec<PlugRead>),
+    Attestation {
+        id: u64,
+        by: String,
+        reason: String,
+        at: Time,
+        /// It counts until then.
+        until: Time,
+    },
+}
+
+/// What an agent's `status` said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlugRead {
+    pub at: Time,
+    /// The program.
+    pub agent: String,
+    pub plug: String,
+    pub state: PlugState,
 }
 
 /// One reading of a machine's power, as evidence: who read what, when.

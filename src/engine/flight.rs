@@ -1,7 +1,7 @@
 //! What one switchover is waiting for right now. It does not survive a crash and need not: everything that must is in
 //! [`super::progress`].
 
-use super::event::Read;
+use super::event::{PlugRead, Read};
 use super::order::Ticket;
 use crate::model::*;
 use crate::step::{Observation, Query};
@@ -24,6 +24,10 @@ pub(super) struct Flight {
     pub told_at: Option<Time>,
     /// The answer said that it certainly did not happen, so that waiting for it is idle.
     pub told_in_vain: Option<Fault>,
+    /// Nobody knows whether the command arrived.
+    pub told_unknown: bool,
+    /// A soft off that got lost was asked for a second time.
+    pub asked_again: bool,
     /// An earlier process intended this step.
     pub inherited: bool,
     /// What a hook with a check said of itself.
@@ -33,6 +37,12 @@ pub(super) struct Flight {
     pub streak: u32,
     /// Power readings: of the streak, or of the look before a command.
     pub reads: Vec<Read>,
+    /// What agents said, of the streak.
+    pub plugs: Vec<PlugRead>,
+    /// The attestation as last seen.
+    pub attestation: Option<Box<Attestation>>,
+    /// Looks in a row that had to wait.
+    pub waits: u32,
     /// Stand still at least until then before going back (rule S6).
     pub quiet_until: Time,
 }
@@ -43,11 +53,16 @@ impl Flight {
             state,
             told_at: None,
             told_in_vain: None,
+            told_unknown: false,
+            asked_again: false,
             hook_result: None,
             inherited,
             waiting_since: None,
             streak: 0,
             reads: Vec::new(),
+            plugs: Vec::new(),
+            attestation: None,
+            waits: 0,
             quiet_until,
         }
     }
@@ -56,8 +71,11 @@ impl Flight {
     pub fn fresh_attempt(&mut self) {
         self.told_at = None;
         self.told_in_vain = None;
+        self.told_unknown = false;
+        self.asked_again = false;
         self.hook_result = None;
         self.waiting_since = None;
+        self.waits = 0;
         self.break_streak();
     }
 
@@ -69,27 +87,36 @@ impl Flight {
     pub fn break_streak(&mut self) {
         self.streak = 0;
         self.reads.clear();
+        self.plugs.clear();
+        self.attestation = None;
     }
 
     /// Keep the power readings of a look as evidence.
     pub fn keep_reads(&mut self, now: Time, queries: &[Query], seen: &[Observation]) {
         for (query, seen) in queries.iter().zip(seen) {
-            if let (Query::System(node), Observation::System(reading)) = (query, seen) {
-                let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
-                self.reads.push(Read { at: now, node: *node, power: reading.power, who });
+            match (query, seen) {
+                (Query::System(node), Observation::System(reading)) => {
+                    let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
+                    self.reads.push(Read { at: now, node: *node, power: reading.power, who });
+                }
+                (Query::Plug(call), Observation::Plug(state)) => {
+                    self.plugs.push(PlugRead { at: now, agent: call.name.clone(), plug: call.plug(), state: *state });
+                }
+                (Query::Attestation(_), Observation::Attestation(word)) => self.attestation.clone_from(word),
+                _ => {}
             }
         }
     }
 }
 
-/// How long to pause before looking again: a tenth of the time already waited, so that a wait is never more than a
-/// tenth too long, and a BMC that takes minutes is not asked hundreds of times.
+/// How long to pause before looking again: an eighth of the time already waited, so that a wait is never more than an
+/// eighth too long, and a BMC that takes minutes is not asked hundreds of times.
 pub(super) fn poll_pause(waited: Span) -> Span {
-    Span((waited.0 / 10).clamp(POLL_MIN.0, POLL_MAX.0))
+    Span((waited.0 / 8).clamp(POLL_MIN.0, POLL_MAX.0))
 }
 
 /// A BMC answers in some 20 ms; asking more often than this buys nothing.
-const POLL_MIN: Span = Span::millis(100);
+const POLL_MIN: Span = Span::millis(150);
 /// And a boot that takes a quarter of an hour is noticed within seconds.
 const POLL_MAX: Span = Span::secs(5);
 
@@ -97,3 +124,6 @@ const POLL_MAX: Span = Span::secs(5);
 pub(super) fn backoff(attempt: u32) -> Span {
     Span((1000u64 << attempt.min(5)).min(30_000))
 }
+
+/// A machine that was asked to shut down shows it sooner than this, or has not heard.
+pub(super) const ASK_AGAIN: Span = Span::secs(3);

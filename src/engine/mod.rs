@@ -9,6 +9,7 @@
 
 mod admission;
 mod event;
+mod fencing;
 mod flight;
 mod order;
 mod progress;
@@ -217,9 +218,12 @@ impl Engine {
         self.plan.switchovers[index].id
     }
 
-    fn context(&self, index: usize) -> Context {
+    fn context(&self, now: Time, index: usize) -> Context {
         let track = &self.progress.tracks[index];
         Context {
+            level: track.level,
+            stand_in: self.stand_in(now, index),
+            now,
             holder: Holder { run: self.run.clone(), switchover: self.id(index) },
             begun: track.begun,
             sent: self.flights.get(index).is_some_and(|f| f.told_at.is_some()),

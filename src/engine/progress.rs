@@ -5,6 +5,7 @@ use super::event::*;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::step::{PowerOff, Step, Undo};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -37,6 +38,22 @@ pub struct Track {
     pub last_power: Option<Time>,
     /// The destination may have been started: nothing goes back by itself.
     pub past_return: bool,
+    /// The level of the fence in hand, and how often it changed.
+    pub level: u32,
+    pub levels_changed: u32,
+    /// What another than the BMC vouched for, until the source is seen or told On.
+    pub fence: Option<Held>,
+    /// What is owed although it went well.
+    pub owes: Option<String>,
+}
+
+/// A recorded fence that stands in for a silent source (rule S1). It is one switchover's, as its track is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When it stops to count; `None`: an agent's does not.
+    pub until: Option<Time>,
+    /// Whose word it is, for people.
+    pub by: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +88,10 @@ impl Progress {
             begun_steps: Vec::new(),
             last_power: None,
             past_return: false,
+            level: 0,
+            levels_changed: 0,
+            fence: None,
+            owes: None,
         };
         Progress { tracks: vec![track; plan.switchovers.len()], started: false, paused: None, failures_acknowledged: 0 }
     }
@@ -88,6 +109,7 @@ impl Progress {
         let index = plan.index(id).ok_or_else(|| bad(format!("a plan without {id}")))?;
         let switchover = &plan.switchovers[index];
         let track = &mut self.tracks[index];
+        track.void_fence(switchover.source.node, &entry.event);
         if !self.started || !track.step_event(&switchover.steps, entry) {
             return Err(bad(format!("{id} ({:?})", track.phase)));
         }
@@ -143,7 +165,25 @@ impl Track {
             Event::Intended { step, attempt, command, .. } if here(*step, self) && *attempt == self.attempt && !self.intended => {
                 self.intend(forward, entry.at, command);
             }
-            Event::Achieved { step, .. } | Event::Tolerated { step, .. } if here(*step, self) => self.next(),
+            Event::Achieved { step, fence, how, .. } if here(*step, self) => {
+                if let Some(voucher) = fence {
+                    self.fence = Some(held(voucher));
+                }
+                if let (Some(Step::NoteDebt(note)), true) = (self.path(forward).get(self.cursor), *how != How::AlreadySo) {
+                    self.owes = Some(format!("`{}`: {}", note.machine.name, note.debt));
+                }
+                self.next();
+            }
+            Event::Tolerated { step, .. } if here(*step, self) => self.next(),
+            Event::FenceLevel { step, level, .. } if here(*step, self) => {
+                let Some(Step::Fence(fence)) = self.path(forward).get(self.cursor) else { return false };
+                if *level > 0 && fence.level(*level).is_none() {
+                    return false;
+                }
+                self.level = *level;
+                self.levels_changed += 1;
+                (self.attempt, self.intended) = (0, false);
+            }
             Event::Retried { step, attempt, .. } if here(*step, self) && *attempt == self.attempt => {
                 self.attempt += 1;
                 self.intended = false;
@@ -162,11 +202,26 @@ impl Track {
         true
     }
 
+    /// An On of the source that was seen or told ends whatever an agent or a person said.
+    fn void_fence(&mut self, source: NodeId, event: &Event) {
+        let on = |reads: &[Read]| reads.iter().any(|r| r.node == source && matches!(r.power, PowerState::On | PowerState::PoweringOn));
+        let void = match event {
+            Event::Intended { before, command: Told::Reset { node, reset }, .. } => (*node == source && reset.starts()) || on(before),
+            Event::Intended { before, .. } => on(before),
+            Event::Achieved { after, .. } => on(after),
+            Event::CuttingOff { .. } => true,
+            _ => false,
+        };
+        if void {
+            self.fence = None;
+        }
+    }
+
     fn intend(&mut self, forward: &[Step], at: Time, command: &Told) {
         self.intended = true;
         self.begun = true;
         self.first_intent.get_or_insert(at);
-        if matches!(command, Told::Reset { .. }) {
+        if matches!(command, Told::Reset { .. } | Told::Agents(_)) {
             self.last_power = Some(at);
         }
         if self.phase == Phase::Forward {
@@ -180,12 +235,14 @@ impl Track {
     fn next(&mut self) {
         self.cursor += 1;
         (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
+        (self.level, self.levels_changed) = (0, 0);
     }
 
     fn turn(&mut self, phase: Phase) {
         self.phase = phase;
         self.cursor = 0;
         (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
+        (self.level, self.levels_changed) = (0, 0);
     }
 
     /// Only what was begun is taken back, the last one first. The step in hand may have happened and is among them.
@@ -203,11 +260,21 @@ impl Track {
     }
 }
 
+fn held(voucher: &Voucher) -> Held {
+    match voucher {
+        Voucher::Agents(reads) => {
+            let agents: BTreeSet<&str> = reads.iter().map(|r| r.agent.as_str()).collect();
+            Held { until: None, by: agents.into_iter().collect::<Vec<_>>().join(" and ") }
+        }
+        Voucher::Attestation { by, until, .. } => Held { until: Some(*until), by: by.clone() },
+    }
+}
+
 /// The source's power-off without asking and without a way back.
 fn cut_off(step: &Step) -> Option<Step> {
     match step {
         Step::PowerOff(off) => {
-            Some(Step::PowerOff(PowerOff { soft: None, hard: Some(ResetType::ForceOff), way_back: None, ..off.clone() }))
+            Some(Step::PowerOff(PowerOff { soft: None, hard: Some(ResetType::ForceOff), silent: None, way_back: None, ..off.clone() }))
         }
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! What follows from what was seen and heard.
 
-use super::flight::{State, backoff, poll_pause};
+use super::fencing::SILENT_LOOKS;
+use super::flight::{ASK_AGAIN, State, backoff, poll_pause};
 use super::*;
 use crate::step::{Command, Observation, Patience, Verdict};
 
@@ -8,7 +9,7 @@ impl Engine {
     /// Begin, or begin again, the step in hand: always by looking. At the end of the path, finish.
     pub(super) fn look(&mut self, now: Time, index: usize) {
         let Some(step) = self.step(index) else { return self.arrived(now, index) };
-        let cx = self.context(index);
+        let cx = self.context(now, index);
         let queries = step.observes(&cx);
         if self.may_not_run_again(index, &cx) && queries.is_empty() {
             return self.hook_unknown(now, index);
@@ -35,9 +36,9 @@ impl Engine {
 
     pub(super) fn seen(&mut self, now: Time, index: usize, seen: &[Observation]) {
         let Some(step) = self.step(index) else { return };
-        let cx = self.context(index);
+        let cx = self.context(now, index);
         let verdict = step.evaluate(&cx, seen);
-        let patience = step.patience(cx.attempt);
+        let patience = step.patience(&cx);
         let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
         let evidence = if acts || verdict == Verdict::Satisfied { step.observes(&cx) } else { Vec::new() };
         // What was read before a streak is no evidence of it.
@@ -51,12 +52,14 @@ impl Engine {
             Verdict::Act => self.not_so(now, index, &patience),
             Verdict::Wait(why) => self.wait(now, index, &patience, why),
             Verdict::Refuse(why) => self.give_up(now, index, why, None),
+            Verdict::Level(level, why) => self.fence_at(now, index, level, why),
         }
     }
 
     fn satisfied(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &mut self.flights[index];
         flight.waiting_since = None;
+        flight.waits = 0;
         flight.streak += 1;
         if flight.streak < patience.reads {
             return self.rest(index, now + patience.apart);
@@ -75,6 +78,10 @@ impl Engine {
     fn not_so(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &self.flights[index];
         let Some(told_at) = flight.told_at else { return self.act(now, index) };
+        if self.soft_off_got_lost(now, index) {
+            return self.ask_again(now, index);
+        }
+        let flight = &self.flights[index];
         if let Some(fault) = &flight.told_in_vain {
             let hook = self.step(index).and_then(Step::hook);
             if hook.is_some_and(|h| h.rerun == Rerun::Never) && fault.kind == FaultKind::Unknown {
@@ -99,14 +106,40 @@ impl Engine {
         self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
     }
 
+    /// Asking a machine a second time to shut down is harmless, and a request that got lost must not end in a hard off. It
+    /// is the same attempt with the same intent, as after a crash, and once is enough.
+    fn soft_off_got_lost(&self, now: Time, index: usize) -> bool {
+        let command = self.step(index).and_then(|s| s.command(&self.context(now, index)));
+        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown, .. }));
+        let flight = &self.flights[index];
+        let vain = flight.told_in_vain.as_ref().is_some_and(|f| f.kind == FaultKind::Transient);
+        let unheard = flight.told_unknown && flight.told_at.is_some_and(|at| now.since(at) >= ASK_AGAIN);
+        asked && !flight.asked_again && (vain || unheard)
+    }
+
+    fn ask_again(&mut self, now: Time, index: usize) {
+        let flight = &mut self.flights[index];
+        let vain = flight.told_in_vain.is_some();
+        flight.fresh_attempt();
+        flight.asked_again = true;
+        self.rest(index, if vain { now + backoff(0) } else { now });
+    }
+
     fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
         let flight = &mut self.flights[index];
         let since = *flight.waiting_since.get_or_insert(now);
         let waited = now.since(since);
-        // A bound on landing ends by itself, however long it is.
-        if waited >= patience.wait && why.code != ReasonCode::Landing {
-            let text = format!("{} (for {})", why.text, patience.wait);
-            return self.give_up(now, index, Reason::new(why.code, text), None);
+        flight.waits += 1;
+        let other = matches!(why.code, ReasonCode::NoVoucher | ReasonCode::FenceAgent | ReasonCode::NotAttested);
+        let bound = if other { patience.silent } else { patience.wait };
+        // A bound on landing ends by itself, however long it is. One look that takes long is not yet silence.
+        let enough = !other || flight.waits >= SILENT_LOOKS;
+        if waited >= bound && enough && why.code != ReasonCode::Landing {
+            let why = Reason::new(why.code, format!("{} (for {bound})", why.text));
+            return match self.next_level(index) {
+                Some(level) if other => self.fence_at(now, index, level, why),
+                _ => self.give_up(now, index, why, None),
+            };
         }
         // Sent, and neither done nor not done for longer than it may take (a machine that hangs in PoweringOff).
         if let Some(told_at) = flight.told_at
@@ -121,19 +154,18 @@ impl Engine {
 
     /// Record the intent, then send the command.
     fn act(&mut self, now: Time, index: usize) {
-        let cx = self.context(index);
+        let cx = self.context(now, index);
         let Some(command) = self.step(index).and_then(|s| s.command(&cx)) else { return };
         let told = match &command {
             Command::Change(_) => Told::Change,
             Command::Reset { node, reset } => Told::Reset { node: *node, reset: *reset },
             Command::SetBoot { .. } => Told::Boot,
             Command::Hook(_) => Told::Hook,
+            Command::SetRestorePolicy { .. } => Told::RestorePolicy,
+            Command::Agents(calls) => Told::Agents(calls.iter().map(ToString::to_string).collect()),
+            Command::UseAttestation { .. } => Told::Attestation,
         };
-        if let Told::Reset { node, reset } = told {
-            let landing = self.plan.switchovers[index].landing;
-            self.marks.push((node, PowerMark { reset, sent_at: now, lands_by: now + landing }));
-            self.flights[index].quiet_until = now + landing;
-        }
+        self.mark(now, index, &command);
         if !self.progress.tracks[index].intended {
             let before = std::mem::take(&mut self.flights[index].reads);
             let event = Event::Intended { switchover: self.id(index), step: cx.number, attempt: cx.attempt, command: told, before };
@@ -151,17 +183,16 @@ impl Engine {
             return self.hook_told(now, index, result);
         }
         let reset = matches!(self.step(index), Some(Step::PowerOff(_) | Step::PowerOn(_) | Step::PowerBack(_)));
-        let cx = self.context(index);
+        let cx = self.context(now, index);
         let command = self.step(index).and_then(|s| s.command(&cx));
         self.flights[index].told_at = Some(now);
         // Rule S6: the reset may have left only now, so the bound counts from the answer.
-        if let Some(crate::step::Command::Reset { node, reset }) = command {
-            let lands_by = now + self.plan.switchovers[index].landing;
-            self.flights[index].quiet_until = lands_by;
-            self.marks.push((node, PowerMark { reset, sent_at: now, lands_by }));
+        if let Some(command) = &command {
+            self.mark(now, index, command);
         }
         let flight = &mut self.flights[index];
         // Rule S5: an error fails nothing, an acknowledgement achieves nothing. Look.
+        flight.told_unknown = result.as_ref().is_err_and(|f| f.kind == FaultKind::Unknown);
         flight.told_in_vain = result.err().filter(|f| f.kind != FaultKind::Unknown);
         if reset {
             self.rest(index, now + poll_pause(Span::ZERO));
@@ -206,8 +237,8 @@ impl Engine {
     }
 
     fn hook_again(&mut self, now: Time, index: usize, why: Reason, result: Option<HookResult>) {
-        let cx = self.context(index);
-        let Some(patience) = self.step(index).map(|s| s.patience(cx.attempt)) else { return };
+        let cx = self.context(now, index);
+        let Some(patience) = self.step(index).map(|s| s.patience(&cx)) else { return };
         self.again(now, index, &patience, why, result);
     }
 
@@ -229,21 +260,11 @@ impl Engine {
 
     fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
         let after = std::mem::take(&mut self.flights[index].reads);
+        let fence = self.voucher(index);
         self.clear_mark(now, index);
         let step = self.progress.tracks[index].number();
-        self.record(now, Event::Achieved { switchover: self.id(index), step, how, after, hook });
+        self.record(now, Event::Achieved { switchover: self.id(index), step, how, after, hook, fence });
         self.onward(index);
-    }
-
-    /// A destination that was told On once and came On has landed: the next run need not wait for it.
-    fn clear_mark(&mut self, now: Time, index: usize) {
-        if let Some(Step::PowerOn(on)) = self.step(index)
-            && self.progress.tracks[index].attempt == 0
-            && !self.flights[index].inherited
-        {
-            let mark = PowerMark { reset: on.reset, sent_at: now, lands_by: now };
-            self.marks.push((on.pair.destination.node, mark));
-        }
     }
 
     fn onward(&mut self, index: usize) {
@@ -273,7 +294,7 @@ impl Engine {
     }
 
     /// The step in hand will not come true. What now depends on how far the switchover is.
-    fn give_up(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
+    pub(super) fn give_up(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
         let track = &self.progress.tracks[index];
         let policy = self.step(index).and_then(Step::hook).map(|h| h.on_failure);
         let phase = track.phase;
@@ -286,6 +307,9 @@ impl Engine {
             if policy == OnFailure::Stop || track.past_return {
                 return self.finish(now, index, Outcome::Stopped, Some(why), hook);
             }
+        }
+        if self.step(index).is_some_and(|s| s.may_be_left(why.code, phase == Phase::Forward)) {
+            return self.tolerate(now, index, why, hook);
         }
         match phase {
             Phase::Forward if track.past_return && why.code == ReasonCode::SourceOn => {
@@ -330,6 +354,7 @@ impl Engine {
                 switchover.source.name, switchover.destination.name, self.run, switchover.id
             )
         });
+        let debt = debt.or_else(|| self.progress.tracks[index].owes.clone());
         let (id, group) = (switchover.id, switchover.group);
         if matches!(self.progress.tracks[index].phase, Phase::Back | Phase::CuttingOff) {
             self.going_back -= 1;

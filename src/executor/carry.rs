@@ -2,7 +2,7 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::ports::{Bmc, Clock, Deadline, HookRunner, Inventory, Store};
+use crate::ports::{Attestations, Bmc, Clock, Deadline, FenceAgent, HookRunner, Inventory, Store};
 use crate::step::{Command, HookCall, Observation, Query};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
 
 /// Everything that the executor may touch.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct Ports {
     pub inventory: Arc<dyn Inventory>,
     pub bmc: Arc<dyn Bmc>,
     pub hooks: Arc<dyn HookRunner>,
+    pub agents: Arc<dyn FenceAgent>,
+    pub attestations: Arc<dyn Attestations>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
 }
@@ -33,6 +36,8 @@ const PORT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Machines take seconds to start; readings that lie further apart than this do not speak of one moment.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// So long is a BMC waited for in a look that asks others too: well within [`LOOK_LIMIT`].
+const READ_LIMIT: Duration = Duration::from_secs(9);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
@@ -46,61 +51,83 @@ impl Carrier {
         self.endpoints.get(&node).cloned().ok_or_else(|| Fault::refused(format!("node {node} is not in the inventory any more")))
     }
 
-    /// One look: all of it at the same time. Where the answers lie far apart it is not the same look any more, and what
-    /// was read of power is thrown away (rule S1).
+    /// One look: all of it at the same time, each system read once. Where the answers lie far apart it is not the same
+    /// look any more, and what was read of power is thrown away (rule S1), but for an On: that is believed whenever it was
+    /// read. Agents take their time, and their answers are evidence of their own.
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
         // A look changes nothing, but who has no lease has no business with the machines either.
         if let Err(fault) = self.deadline.test("a look") {
             return vec![Observation::Unreadable(fault); queries.len()];
         }
         let began = std::time::Instant::now();
-        let mut seen = futures_util::future::join_all(queries.iter().map(|q| self.look(q))).await;
-        if began.elapsed() > LOOK_LIMIT && seen.len() > 1 {
-            for seen in seen.iter_mut().filter(|s| matches!(s, Observation::System(_))) {
-                *seen = Observation::Unreadable(Fault::transient("the answers of one look came too far apart"));
-            }
-        }
-        seen
+        let several = queries.len() > 1;
+        let mut systems: Vec<NodeId> = queries.iter().filter_map(system_of).collect();
+        systems.sort_unstable();
+        systems.dedup();
+        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id, several)));
+        let rest = futures_util::future::join_all(queries.iter().map(|query| self.look_beside(query, several)));
+        let (readings, rest) = futures_util::future::join(readings, rest).await;
+        let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
+        let apart = began.elapsed() > LOOK_LIMIT && several && !agents;
+        let reading = |id: NodeId| systems.binary_search(&id).map_err(|_| Fault::transient("not read")).and_then(|at| readings[at].clone());
+        let together = |(query, beside): (&Query, Result<Beside, Fault>)| {
+            Ok(match (query, beside?) {
+                (_, Beside::All(seen)) => seen,
+                (Query::System(id), _) => {
+                    let reading = reading(*id)?;
+                    if apart && !matches!(reading.power, PowerState::On | PowerState::PoweringOn) {
+                        return Err(Fault::transient("the answers of one look came too far apart"));
+                    }
+                    Observation::System(reading)
+                }
+                (query, Beside::Iscsi(iscsi)) => {
+                    let seen = system_of(query).map(reading).transpose()?;
+                    Observation::Boot(BootSettings { iscsi, boot_override: seen.map(|s| s.boot_override) })
+                }
+            })
+        };
+        queries.iter().zip(rest).map(|pair| together(pair).unwrap_or_else(Observation::Unreadable)).collect()
     }
 
-    async fn look(&self, query: &Query) -> Observation {
-        match self.try_look(query).await {
-            Ok(seen) => seen,
-            Err(fault) => Observation::Unreadable(fault),
-        }
+    /// `several`: other answers wait for this one, so a BMC that is silent must not make theirs too old.
+    async fn read(&self, id: NodeId, several: bool) -> Result<SystemReading, Fault> {
+        let endpoint = self.endpoint(id)?;
+        limited_to(if several { READ_LIMIT } else { PORT_LIMIT }, self.ports.bmc.read(&endpoint), Fault::transient).await
     }
 
-    async fn try_look(&self, query: &Query) -> Result<Observation, Fault> {
+    /// What a query asks beside the reading of a system.
+    async fn look_beside(&self, query: &Query, several: bool) -> Result<Beside, Fault> {
         let inventory = &self.ports.inventory;
-        Ok(match query {
+        Ok(Beside::All(match query {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
                 let left = node.power_mark.map(|m| m.lands_by.since(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
                 Observation::Node(Arc::new(node), left)
             }
-            Query::System(id) => {
-                let endpoint = self.endpoint(*id)?;
-                Observation::System(limited(self.ports.bmc.read(&endpoint), Fault::transient).await?)
-            }
+            Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
             Query::Boot(id) => {
                 let endpoint = self.endpoint(*id)?;
-                let settings = async {
-                    let iscsi = self.ports.bmc.iscsi_boot(&endpoint).await?;
-                    let reading = self.ports.bmc.read(&endpoint).await?;
-                    Ok(BootSettings { iscsi, boot_override: Some(reading.boot_override) })
-                };
-                Observation::Boot(limited(settings, Fault::transient).await?)
+                let limit = if several { READ_LIMIT } else { PORT_LIMIT };
+                return limited_to(limit, self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
             }
             Query::Connector(id) => Observation::At(limited(inventory.connector(*id), Fault::transient).await?.node),
             Query::Target(id) => Observation::At(limited(inventory.target(*id), Fault::transient).await?.node),
             Query::SameVolume(id) => {
-                let own = limited(inventory.target(*id), Fault::transient).await?;
-                let same = limited(inventory.same_volume(*id), Fault::transient).await?;
+                let (own, same) = futures_util::future::join(
+                    limited(inventory.target(*id), Fault::transient),
+                    limited(inventory.same_volume(*id), Fault::transient),
+                )
+                .await;
+                let (own, same) = (own?, same?);
                 let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
                 Observation::AlsoAt(elsewhere.collect())
             }
+            Query::Plug(call) => Observation::Plug(self.ports.agents.status(call).await?),
+            Query::Attestation(id) => {
+                Observation::Attestation(limited(self.ports.attestations.attestation(*id), Fault::transient).await?.map(Box::new))
+            }
             Query::Check(call) => Observation::Check(self.hook(call).await?),
-        })
+        }))
     }
 
     async fn hook(&self, call: &HookCall) -> Result<HookResult, Fault> {
@@ -118,6 +145,19 @@ impl Carrier {
                 let endpoint = self.endpoint(*node)?;
                 limited(self.ports.bmc.set_boot(&endpoint, settings, &self.deadline), Fault::unknown).await?;
             }
+            Command::SetRestorePolicy { node, policy } => {
+                let endpoint = self.endpoint(*node)?;
+                limited(self.ports.bmc.set_restore_policy(&endpoint, *policy, &self.deadline), Fault::unknown).await?;
+            }
+            Command::Agents(calls) => {
+                // All at once: a machine with two feeds must not be left on one for longer than need be.
+                let told = futures_util::future::join_all(calls.iter().map(|c| self.ports.agents.off(c, &self.deadline))).await;
+                told.into_iter().collect::<Result<Vec<()>, Fault>>()?;
+            }
+            Command::UseAttestation { node, holder } => {
+                let now = self.ports.clock.now();
+                limited(self.ports.attestations.use_attestation(*node, holder, now, &self.deadline), Fault::unknown).await?;
+            }
             Command::Hook(call) => return self.hook(call).await.map(Some),
         }
         Ok(None)
@@ -130,32 +170,68 @@ pub fn word(command: &Command) -> &str {
         Command::Change(_) => "change",
         Command::Reset { reset, .. } => reset.as_str(),
         Command::SetBoot { .. } => "set_boot",
+        Command::SetRestorePolicy { .. } => "set_restore_policy",
+        Command::Agents(_) => "agents",
+        Command::UseAttestation { .. } => "use_attestation",
         Command::Hook(call) => &call.hook.name,
     }
 }
 
-async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
-    match tokio::time::timeout(PORT_LIMIT, work).await {
-        Ok(result) => result,
-        Err(_) => Err(fault(format!("no answer within {} s", PORT_LIMIT.as_secs()))),
+/// What a query asks beside the reading of a system.
+enum Beside {
+    All(Observation),
+    Iscsi(Option<IscsiBoot>),
+}
+
+/// The node whose system a query wants read.
+fn system_of(query: &Query) -> Option<NodeId> {
+    match query {
+        Query::System(id) | Query::Boot(id) | Query::Override(id) => Some(*id),
+        _ => None,
     }
 }
 
-/// Carry an order out and tell the loop. The task outlives nothing: when the loop has gone, nobody hears.
-pub fn send(carrier: &Arc<Carrier>, order: Order, heard: &UnboundedSender<Input>) {
-    let (carrier, heard) = (carrier.clone(), heard.clone());
-    tokio::spawn(async move {
-        // A port that panics must not leave its switchover waiting for ever.
-        let input = match order {
-            Order::Look(ticket, queries) => {
-                let seen = AssertUnwindSafe(carrier.look_all(&queries)).catch_unwind().await;
-                Input::Seen(ticket, seen.unwrap_or_else(|_| vec![Observation::Unreadable(Fault::transient(PANICKED)); queries.len()]))
-            }
-            Order::Act(ticket, command) => {
-                let told = AssertUnwindSafe(carrier.act(&command)).catch_unwind().await;
-                Input::Told(ticket, told.unwrap_or_else(|_| Err(Fault::unknown(PANICKED))))
-            }
-        };
-        let _ = heard.send(input);
-    });
+async fn limited<T>(work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
+    limited_to(PORT_LIMIT, work, fault).await
+}
+
+async fn limited_to<T>(limit: Duration, work: impl Future<Output = Result<T, Fault>>, fault: fn(String) -> Fault) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(fault(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// Orders under way. When the loop ends they are given up: nothing is sent for a run whose lock has been let go.
+pub struct Errands {
+    carrier: Arc<Carrier>,
+    heard: UnboundedSender<Input>,
+    tasks: JoinSet<()>,
+}
+
+impl Errands {
+    pub fn new(carrier: Carrier, heard: UnboundedSender<Input>) -> Errands {
+        Errands { carrier: Arc::new(carrier), heard, tasks: JoinSet::new() }
+    }
+
+    /// Carry an order out and tell the loop.
+    pub fn send(&mut self, order: Order) {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(carry(Arc::clone(&self.carrier), order, self.heard.clone()));
+    }
+}
+
+async fn carry(carrier: Arc<Carrier>, order: Order, heard: UnboundedSender<Input>) {
+    // A port that panics must not leave its switchover waiting for ever.
+    let input = match order {
+        Order::Look(ticket, queries) => {
+            let seen = AssertUnwindSafe(carrier.look_all(&queries)).catch_unwind().await;
+            Input::Seen(ticket, seen.unwrap_or_else(|_| vec![Observation::Unreadable(Fault::transient(PANICKED)); queries.len()]))
+        }
+        Order::Act(ticket, command) => {
+            let told = AssertUnwindSafe(carrier.act(&command)).catch_unwind().await;
+            Input::Told(ticket, told.unwrap_or_else(|_| Err(Fault::unknown(PANICKED))))
+        }
+    };
+    let _ = heard.send(input);
 }

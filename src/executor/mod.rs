@@ -73,7 +73,6 @@ pub async fn execute(
     let records = ports.store.journal(&run)?;
     let journal = entries(&records).map_err(|bad| ExecuteError::Journal { run: run.clone(), bad })?;
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
-    let carrier = Arc::new(carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone()));
     let mut log = JournalLog::new(ports.store.clone(), run.clone(), claim.token, records.last().map_or(0, |r| r.seq));
     let now = ports.clock.now();
     let mut engine = match &claim.from {
@@ -90,6 +89,8 @@ pub async fn execute(
         watch.saw(entry, engine.progress());
     }
     let (send, mut heard) = mpsc::unbounded_channel::<Input>();
+    let mut errands = carry::Errands::new(carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone()), send);
+    drop(fleet);
     let mut watching_control = true;
     loop {
         let ready = engine.ready(ports.clock.now());
@@ -103,7 +104,7 @@ pub async fn execute(
             if let Order::Act(_, command) = &order {
                 seam::stop_at("after-store", carry::word(command));
             }
-            carry::send(&carrier, order, &send);
+            errands.send(order);
         }
         if done {
             break;

@@ -76,6 +76,9 @@ pub struct SystemReading {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_progress: Option<BootProgress>,
     pub boot_override: BootOverride,
+    /// What it does when mains power returns. None: it does not say, and it cannot be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_policy: Option<PowerRestorePolicy>,
 }
 
 /// Everything that planning wants to know of a BMC: facts and abilities. Several GETs.

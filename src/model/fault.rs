@@ -101,6 +101,14 @@ pub enum ReasonCode {
     Asked,
     /// A limit of the runbook stopped new starts.
     Limit,
+    /// The BMC of the source is silent, or says Off without saying of which machine, and something else may vouch.
+    NoVoucher,
+    /// A fence agent cannot tell whether its plug is off.
+    FenceAgent,
+    /// Nobody has attested that the source is off, or the attestation is used or expired.
+    NotAttested,
+    /// The attestation that a fence rests on has expired.
+    FenceExpired,
 }
 
 impl fmt::Display for ReasonCode {

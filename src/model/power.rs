@@ -32,7 +32,7 @@ impl fmt::Display for PowerState {
     }
 }
 
-/// The reset types that coldswap sends. `GracefulRestart`, `PowerCycle`, `ForceRestart` and `PushPowerButton` are left
+/// The reset types that coldswap sends. `Nmi` asks for a crash dump and changes no power. `GracefulRestart`, `PowerCycle`, `ForceRestart` and `PushPowerButton` are left
 /// out on purpose: a restart is off, verify, on, and a button that toggles proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ResetType {
@@ -40,10 +40,11 @@ pub enum ResetType {
     ForceOn,
     ForceOff,
     GracefulShutdown,
+    Nmi,
 }
 
 impl ResetType {
-    pub const ALL: [ResetType; 4] = [ResetType::On, ResetType::ForceOn, ResetType::ForceOff, ResetType::GracefulShutdown];
+    pub const ALL: [ResetType; 5] = [ResetType::On, ResetType::ForceOn, ResetType::ForceOff, ResetType::GracefulShutdown, ResetType::Nmi];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,6 +52,16 @@ impl ResetType {
             ResetType::ForceOn => "ForceOn",
             ResetType::ForceOff => "ForceOff",
             ResetType::GracefulShutdown => "GracefulShutdown",
+            ResetType::Nmi => "Nmi",
+        }
+    }
+
+    /// What power is after it; `None`: as before.
+    pub fn leads_to(self) -> Option<PowerState> {
+        match self {
+            ResetType::On | ResetType::ForceOn => Some(PowerState::On),
+            ResetType::ForceOff | ResetType::GracefulShutdown => Some(PowerState::Off),
+            ResetType::Nmi => None,
         }
     }
 

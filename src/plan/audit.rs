@@ -64,9 +64,10 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
     let mut world = part.clone();
     let holder = Holder { run: "planned".into(), switchover: switchover.id };
     let mut on_before = false;
+    let mut stand_in = StandIn::None;
     for (at, step) in switchover.steps.iter().enumerate() {
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        let mut cx = Context { holder: holder.clone(), begun: false, sent: false, attempt: 0, number };
+        let mut cx = Context { stand_in: stand_in.clone(), ..Context::fresh(holder.clone(), number, part.captured_at) };
         let wrong = |text: &str| {
             Unfit::Wrong(Box::new(Diagnostic {
                 code: codes::UNSAFE_PLAN,
@@ -88,8 +89,12 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
             // In this walk everything boots at once; in the world it is waited for.
             Verdict::Satisfied if matches!(step, Step::AwaitBoot(_)) => {}
             Verdict::Satisfied => switchover.already_so.push(number),
+            // A source that is silent now: others vouch for it, in a way that only the world can show.
+            Verdict::Wait(why) if why.code == ReasonCode::NoVoucher && step.fence().is_some() => stand_in = StandIn::Holds,
+            Verdict::Wait(why) if step.may_be_left(why.code, true) => {}
             Verdict::Wait(why) if why.code != ReasonCode::Landing => return Err(wrong(&why.text)),
             Verdict::Refuse(why) => return Err(wrong(&why.text)),
+            Verdict::Level(_, why) => return Err(wrong(&why.text)),
             // What an earlier run sent may land yet; the run waits for it, and so it is no reason not to plan.
             Verdict::Act | Verdict::Wait(_) => {
                 let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
@@ -100,6 +105,9 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
                     Verdict::Wait(why) if why.code == ReasonCode::Landing => {}
                     Verdict::Act if step.hook().is_some() => {}
                     Verdict::Act => return Err(wrong("its command does not make it so")),
+                    // The BMC would read Off, and the runbook wants another voucher as well.
+                    Verdict::Level(..) => {}
+                    Verdict::Wait(why) if why.code == ReasonCode::NoVoucher => stand_in = StandIn::Holds,
                     Verdict::Refuse(why) | Verdict::Wait(why) => return Err(wrong(&why.text)),
                 }
             }

@@ -29,7 +29,7 @@ pub enum LeftOutCode {
     ContradictingFacts,
     /// Its BMC does not answer.
     Silent,
-    /// Its BMC does not answer in a disaster: nothing else here may vouch that it is off.
+    /// Its BMC does not answer in a disaster, and the runbook names nobody else who may vouch that it is off.
     SilentInDisaster,
     /// Another machine answers at its BMC's address.
     WrongMachine,
@@ -45,6 +45,10 @@ pub enum LeftOutCode {
     BootUnsupported,
     /// Its adapter opens another volume than the inventory says.
     BootMismatch,
+    /// A fence agent's options speak of something that it lacks.
+    FenceIncomplete,
+    /// A fence agent would switch off another node as well.
+    PlugShared,
     /// No spare matches.
     NoSpare,
     /// Spares match, but all are taken or must stay behind.
@@ -225,8 +229,12 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
     use LeftOutCode as C;
     let name = &node.name;
     match fleet.live.get(&node.id)? {
+        // Kept, with the fence that the runbook names.
+        Live::Silent(_) if runbook.mode == Mode::Disaster && !runbook.vouchers.levels.is_empty() => None,
         Live::Silent(fault) if runbook.mode == Mode::Disaster => {
-            let text = format!("the BMC of `{name}` is silent ({fault}), and only it can vouch that the node is off; make it answer");
+            let text = format!(
+                "the BMC of `{name}` is silent ({fault}), and only it can vouch that the node is off; make it answer, or name a fence agent or an attestation under `fence`"
+            );
             obstacle(C::SilentInDisaster, text)
         }
         Live::Silent(fault) => obstacle(C::Silent, format!("the BMC of `{name}` is silent ({fault}); make it answer, then plan again")),
@@ -234,7 +242,7 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
             if let Some(text) = wrong_machine(node, &reading.identity) {
                 return obstacle(C::WrongMachine, text);
             }
-            if reading.identity.is_empty() {
+            if reading.identity.is_empty() && runbook.vouchers.levels.is_empty() {
                 let text =
                     format!("the BMC of `{name}` names neither a system UUID nor a serial number: its word proves nothing of this machine");
                 return obstacle(C::Unidentified, text);

@@ -59,13 +59,15 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     let choice = choose(runbook, fleet, (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
-    let mut after = fleet.clone();
     let volumes = audit::VolumeIndex::of(fleet);
+    let plugs = recipe::Plugs::of(runbook, fleet, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
     for pair in &choice.pairs {
         let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
-        let composed = recipe::compose(runbook, fleet, &mut after, request, pair, id)
-            .and_then(|s| audit::check(&volumes.around(fleet, pair.source, pair.destination), s));
+        let part = volumes.around(fleet, pair.source, pair.destination);
+        // No node is in two switchovers, so what the others do to the fleet does not show here.
+        let mut after = part.clone();
+        let composed = recipe::compose(runbook, &part, &mut after, request, pair, &plugs, id).and_then(|s| audit::check(&part, s));
         match composed {
             Ok(switchover) => switchovers.push(switchover),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),
@@ -111,18 +113,16 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
 /// The nodes whose BMCs a plan of this runbook rests on: its sources, the destinations that it names, and every node
 /// that could be a spare. Where an expression cannot be told without asking, the node is among them.
 pub fn concerned(runbook: &Runbook, fleet: &Fleet) -> std::collections::BTreeSet<NodeId> {
-    use crate::runbook::Scope;
+    use crate::runbook::{Scope, node_values};
     let sources = &runbook.sources;
     let named = sources.nodes.iter().map(|(name, _)| name).chain(sources.destinations.values().map(|(name, _)| name));
     let mut nodes: std::collections::BTreeSet<NodeId> = named.filter_map(|name| fleet.find(name)).map(|n| n.id).collect();
-    for node in fleet.nodes.values() {
-        let selected = sources.select.as_ref().is_some_and(|select| {
-            let scope = Scope::new(&runbook.vars).with("node", fleet, node.id);
-            select.holds(&scope).unwrap_or(true)
-        });
-        if selected || node.instance.is_none() {
-            nodes.insert(node.id);
-        }
+    nodes.extend(fleet.nodes.values().filter(|n| n.instance.is_none()).map(|n| n.id));
+    if let Some(select) = &sources.select {
+        let scope = Scope::new(&runbook.vars);
+        let values = node_values(fleet).into_iter().filter(|(id, _)| !nodes.contains(id)).collect::<Vec<_>>();
+        let selected = |value| select.holds(&scope.clone().with_value("node", value)).unwrap_or(true);
+        nodes.extend(values.into_iter().filter_map(|(id, value)| selected(value).then_some(id)));
     }
     nodes
 }

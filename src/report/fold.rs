@@ -3,7 +3,7 @@
 use super::tally;
 use super::types::*;
 use super::{Stamp, Took};
-use crate::engine::{BadEvent, Entry, Event, Outcome, Progress, Read, Told};
+use crate::engine::{BadEvent, Entry, Event, Outcome, Progress, Read, Told, Voucher};
 use crate::model::*;
 use crate::plan::{Plan, Switchover};
 use crate::step::Step;
@@ -95,10 +95,17 @@ impl<'p> Fold<'p> {
                 let sent = sent_of(planned, at, *attempt, command);
                 intended(planned, told, mark, position(mark.base, *step), &sent, &before);
             }
-            Event::Achieved { step, how, after, hook, .. } => {
+            Event::FenceLevel { level, why, .. } => {
+                let fence = told.fence.get_or_insert_default();
+                fence.levels.push(LevelReport { at, level: *level, why: why.clone() });
+            }
+            Event::Achieved { step, how, after, hook, fence, .. } => {
                 let here = position(mark.base, *step);
                 let after = reads_of(planned, after);
                 achieved(told, mark, here, at, &after);
+                if let (Some(voucher), Some(told)) = (fence, &mut told.fence) {
+                    told.voucher = Some(voucher_of(voucher));
+                }
                 if let Some(step) = end(told, here, at, StepStatus::Achieved) {
                     step.how = Some(*how);
                     step.result = hook.as_ref().map(hook_of);
@@ -303,14 +310,32 @@ fn reads_of(planned: &Switchover, reads: &[Read]) -> Vec<ReadReport> {
     reads.iter().map(read).collect()
 }
 
-fn sent_of(planned: &Switchover, at: Stamp, attempt: u32, command: &Told) -> Sent {
-    let (command, reset, node) = match command {
+fn sent_of(planned: &Switchover, at: Stamp, attempt: u32, command_told: &Told) -> Sent {
+    let (command, reset, node) = match command_told {
         Told::Reset { node, reset } => (CommandKind::Reset, Some(*reset), Some(planned.name_of(*node).to_owned())),
         Told::Change => (CommandKind::Change, None, None),
         Told::Boot => (CommandKind::Boot, None, None),
         Told::Hook => (CommandKind::Hook, None, None),
+        Told::RestorePolicy => (CommandKind::RestorePolicy, None, None),
+        Told::Agents(_) => (CommandKind::Agents, None, None),
+        Told::Attestation => (CommandKind::Attestation, None, None),
     };
-    Sent { at, attempt: attempt + 1, command, reset, node }
+    let agents = if let Told::Agents(agents) = command_told { agents.clone() } else { Vec::new() };
+    Sent { at, attempt: attempt + 1, command, reset, node, agents }
+}
+
+fn voucher_of(voucher: &Voucher) -> VoucherReport {
+    match voucher {
+        Voucher::Agents(reads) => VoucherReport::Agents(
+            reads
+                .iter()
+                .map(|r| PlugReport { at: Stamp::new(r.at), agent: r.agent.clone(), plug: r.plug.clone(), state: r.state })
+                .collect(),
+        ),
+        Voucher::Attestation { id, by, reason, at, until } => {
+            VoucherReport::Attestation { id: *id, by: by.clone(), reason: reason.clone(), at: Stamp::new(*at), until: Stamp::new(*until) }
+        }
+    }
 }
 
 /// The runner bounds the output; a journal that another version wrote is bounded here.

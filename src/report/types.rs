@@ -170,6 +170,46 @@ pub struct FenceReport {
     /// The last look, at the destination booted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_boot: Vec<ReadReport>,
+    /// Whenever another of its levels was asked, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<LevelReport>,
+    /// Who vouched for the source, where it was not its BMC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher: Option<VoucherReport>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LevelReport {
+    pub at: Stamp,
+    /// 0: the BMC's; from 1: those after it, in the order of the runbook.
+    pub level: u32,
+    pub why: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VoucherReport {
+    /// What each agent's `status` said, in the order in which it was read.
+    Agents(Vec<PlugReport>),
+    /// A person's word.
+    Attestation {
+        id: u64,
+        by: String,
+        reason: String,
+        at: Stamp,
+        /// It counted until then.
+        until: Stamp,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlugReport {
+    pub at: Stamp,
+    /// The fence agent.
+    pub agent: String,
+    /// What it switches; no secret is part of it.
+    pub plug: String,
+    pub state: PlugState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -248,6 +288,9 @@ pub struct Sent {
     /// The node whose BMC got the reset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The fence agents that were told `off`, each with what it switches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -259,6 +302,12 @@ pub enum CommandKind {
     /// A boot configuration.
     Boot,
     Hook,
+    /// What a machine does when mains power returns.
+    RestorePolicy,
+    /// Fence agents.
+    Agents,
+    /// An attestation is bound to the switchover.
+    Attestation,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -18,6 +18,7 @@ pub struct Runbook {
     pub matching: Matching,
     pub power: PowerPolicy,
     pub fence: BmcFence,
+    pub vouchers: Vouchers,
     pub boot: BootPolicy,
     /// In the order in which they are written, all points together.
     pub hooks: Vec<HookTemplate>,
@@ -146,6 +147,8 @@ pub struct PowerPolicy {
     /// How long the operating system may take. Zero: it is not asked.
     pub soft_off: Span,
     pub hard_off: HardOff,
+    /// A crash dump is asked for first, and may take so long.
+    pub crash_dump: Option<Span>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -168,6 +171,36 @@ impl Default for BmcFence {
     fn default() -> BmcFence {
         BmcFence { reads: 3, apart: Span::secs(10) }
     }
+}
+
+/// Who else may vouch that the source is off.
+#[derive(Clone, Debug, Default)]
+pub struct Vouchers {
+    /// The BMC's own word is not enough: the runbook has no `bmc` level.
+    pub bmc_not_enough: bool,
+    /// How long a level that cannot tell is tried; as written.
+    pub silent: Option<Span>,
+    /// After the BMC, in this order.
+    pub levels: Vec<VoucherTemplate>,
+}
+
+#[derive(Clone, Debug)]
+pub enum VoucherTemplate {
+    /// All of them together.
+    Agents(Vec<AgentTemplate>),
+    Attestation {
+        expires: Span,
+    },
+}
+
+/// A fence agent as written: templates over `source`, `destination`, `vars`.
+#[derive(Clone, Debug)]
+pub struct AgentTemplate {
+    pub name: String,
+    pub options: BTreeMap<String, SensitiveTemplate>,
+    /// Where its name is written, and the names of its options.
+    pub at: std::ops::Range<usize>,
+    pub options_at: BTreeMap<String, std::ops::Range<usize>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

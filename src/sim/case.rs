@@ -48,6 +48,7 @@ fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
         identity: node.identity.clone(),
         boot_progress: on.then_some(BootProgress::OsRunning),
         boot_override: BootOverride::default(),
+        restore_policy: None,
     };
     let boot = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
     let id = node.id;
@@ -89,6 +90,7 @@ pub fn faults_of(rng: &mut Rng) -> Faults {
         slow_power_ms: rng.below(550),
         hook_fails: rng.below(15),
         button: if rng.percent(30) { rng.below(12) } else { 0 },
+        ..Faults::default()
     }
 }
 
@@ -118,7 +120,7 @@ pub fn check(plan: &Plan, before: &Fleet, run: &Run) -> Result<Tally, String> {
             phase => return Err(format!("{} ended in {phase:?}", switchover.id)),
         };
         check_hooks(switchover, run)?;
-        check_end(switchover, before, run, outcome).map_err(|e| format!("{} ({outcome:?}): {e}", switchover.id))?;
+        check_end(stays_off(switchover), switchover, before, run, outcome).map_err(|e| format!("{} ({outcome:?}): {e}", switchover.id))?;
         if let Some(outcome) = outcome {
             *tally.entry(outcome).or_insert(0) += 1;
         }
@@ -137,7 +139,12 @@ fn check_hooks(switchover: &Switchover, run: &Run) -> Result<(), String> {
     Ok(())
 }
 
-fn check_end(s: &Switchover, before: &Fleet, run: &Run, outcome: Option<Outcome>) -> Result<(), String> {
+/// In a disaster nothing starts the source again.
+fn stays_off(s: &Switchover) -> bool {
+    !s.steps.iter().any(|step| matches!(step, crate::step::Step::PowerOff(off) if off.way_back.is_some()))
+}
+
+fn check_end(disaster: bool, s: &Switchover, before: &Fleet, run: &Run, outcome: Option<Outcome>) -> Result<(), String> {
     let world = &run.world;
     let (source, destination) = (s.source.node, s.destination.node);
     let at = |node: NodeId| world.fleet.targets.values().filter(|t| t.node == node).count();
@@ -148,7 +155,7 @@ fn check_end(s: &Switchover, before: &Fleet, run: &Run, outcome: Option<Outcome>
     let pressed = world.buttons_pressed > 0;
     match outcome {
         Some(Outcome::SwitchedOver) => {
-            want("the source is not Off", pressed || world.fleet.power(source) == PowerState::Off)?;
+            want("the source is not Off", pressed || world.was_fed(source) || world.fleet.power(source) == PowerState::Off)?;
             want("the destination is not On", world.fleet.power(destination) == PowerState::On)?;
             want("the volumes are not at the destination", at(destination) == had)?;
             want("the destination has not opened its volume", world.has_open(destination))?;
@@ -157,8 +164,9 @@ fn check_end(s: &Switchover, before: &Fleet, run: &Run, outcome: Option<Outcome>
             want("a node is still held", node(source).reservation.is_none() && node(destination).reservation.is_none())
         }
         Some(Outcome::RolledBack | Outcome::Skipped) | None => {
-            want("the source is dark", world.fleet.power(source) == PowerState::On)?;
-            want("the source has not opened its volume", world.has_open(source))?;
+            // A disaster's source is left as it is: Off, once it was switched off.
+            want("the source is dark", disaster || world.fleet.power(source) == PowerState::On)?;
+            want("the source has not opened its volume", disaster || world.has_open(source))?;
             want("the volumes are not at the source", at(source) == had)?;
             want("the destination is not Off", world.fleet.power(destination) == PowerState::Off)?;
             want("the source is still in maintenance", node(source).maintenance.is_none())?;

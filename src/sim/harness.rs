@@ -36,11 +36,20 @@ pub struct Bugs {
     pub no_fence: bool,
     /// Orders leave before their events are durable: a crash forgets the events and not the orders.
     pub orders_before_events: bool,
+    /// An agent whose `off` ended well is taken to have switched off.
+    pub agent_exit_believed: bool,
+    /// A BMC that answers while an agent or a person is asked is not heard.
+    pub live_on_overridden: bool,
+    /// A recorded fence goes on to stand in, whatever the BMC says later.
+    pub fence_survives_on: bool,
+    /// An attestation counts though it has expired or was used.
+    pub attestation_believed: bool,
 }
 
 impl Bugs {
     fn distort(self) -> bool {
-        self.acknowledgement_believed || self.no_fence
+        let believes = self.acknowledgement_believed || self.agent_exit_believed || self.attestation_believed;
+        believes || self.no_fence || self.live_on_overridden || self.fence_survives_on
     }
 }
 
@@ -81,6 +90,7 @@ pub struct Run {
 #[derive(Default)]
 struct Beliefs {
     power: BTreeMap<NodeId, PowerState>,
+    plugs_off: bool,
     sources: BTreeSet<NodeId>,
     asked: BTreeMap<usize, (Vec<Query>, Option<Command>)>,
 }
@@ -100,10 +110,30 @@ impl Beliefs {
                     self.power.insert(*node, if reset.starts() { PowerState::On } else { PowerState::Off });
                 }
             }
+            Input::Told(ticket, Ok(_)) if bugs.agent_exit_believed => {
+                self.plugs_off |= matches!(self.asked.get(&ticket.index()), Some((_, Some(Command::Agents(_)))));
+            }
             Input::Seen(ticket, seen) => {
                 let Some((queries, _)) = self.asked.get(&ticket.index()) else { return };
+                let asks_others = queries.iter().any(|q| matches!(q, Query::Plug(_) | Query::Attestation(_)));
                 let guard = queries.iter().filter(|q| matches!(q, Query::System(_))).count() > 1;
                 for (query, seen) in queries.iter().zip(seen) {
+                    let deaf = (bugs.live_on_overridden && asks_others) || (bugs.fence_survives_on && guard);
+                    if let Query::System(node) = query
+                        && deaf
+                        && self.sources.contains(node)
+                    {
+                        *seen = Observation::Unreadable(Fault::transient("not heard"));
+                    }
+                    if let (Observation::Plug(state), true) = (&mut *seen, self.plugs_off) {
+                        *state = PlugState::Off;
+                    }
+                    if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.attestation_believed) {
+                        let switchover = SwitchoverId(u32::try_from(ticket.index() + 1).unwrap_or(u32::MAX));
+                        word.used_by = Some(Holder { run: "r-1".into(), switchover });
+                        word.at = Time(i64::MAX / 4);
+                        word.expires_at = Time(i64::MAX / 2);
+                    }
                     if let (Query::System(node), Observation::System(reading)) = (query, seen) {
                         if let Some(believed) = self.power.get(node) {
                             reading.power = *believed;
@@ -124,7 +154,12 @@ const TURNS_MAX: u32 = 400_000;
 
 /// One run of the plan, through as many lives as there are crashes.
 pub fn run(plan: &Arc<Plan>, fleet: &Fleet, seed: u64, faults: Faults, crashes: &[CrashAt], bugs: Bugs) -> Run {
-    let mut run = Run { world: World::new(fleet.clone(), seed, faults), journal: Vec::new(), points: 0, stuck: false };
+    run_in(World::new(fleet.clone(), seed, faults), plan, crashes, bugs)
+}
+
+/// The same in a world that is there already.
+pub fn run_in(world: World, plan: &Arc<Plan>, crashes: &[CrashAt], bugs: Bugs) -> Run {
+    let mut run = Run { world, journal: Vec::new(), points: 0, stuck: false };
     let mut crashes = crashes.iter().copied().peekable();
     let sources = plan.switchovers.iter().map(|s| s.source.node).collect();
     let mut beliefs = Beliefs { sources, ..Beliefs::default() };

@@ -1,5 +1,7 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
+mod unheard;
+
 use super::Rng;
 use super::queue::Queue;
 use crate::engine::{Input, Order, Ticket};
@@ -27,6 +29,14 @@ pub struct Faults {
     pub hook_fails: u64,
     /// Somebody presses the source's button, per power-off that has landed.
     pub button: u64,
+    /// A source's BMC is dead from the beginning, or dies on the way.
+    pub dead: u64,
+    /// An agent acknowledges `off` and does nothing, or does not succeed and does it all the same.
+    pub agent_lies: u64,
+    /// An agent's `status` cannot be had.
+    pub agent_blind: u64,
+    /// Somebody plugs a source in again that an agent switched off, and its BMC with it.
+    pub replugged: u64,
 }
 
 enum Happening {
@@ -37,9 +47,25 @@ enum Happening {
     Late(Command),
     Land(NodeId, ResetType),
     Button(NodeId),
+    /// A feed that came back.
+    Feed(NodeId),
+    /// A BMC that answers nothing from here, and one that answers again.
+    Dies(NodeId),
+    Revives(NodeId),
 }
 
 type Volume = (String, u32);
+
+/// Longer than any look here takes from its question to the order that follows from it.
+const LOOK: Span = Span::millis(200);
+
+/// The machine behind an agent's plug: plugs are called like their nodes here.
+fn plugged(call: &AgentCall) -> Option<NodeId> {
+    match call.options.get("plug") {
+        Some(Sensitive::Plain(name)) => Some(NodeId::derived(name)),
+        _ => None,
+    }
+}
 
 /// Which targets share a volume with which others.
 fn same_volume(fleet: &Fleet) -> BTreeMap<TargetId, Vec<TargetId>> {
@@ -74,6 +100,15 @@ pub struct World {
     pub hooks: BTreeMap<(String, SwitchoverId), u32>,
     pub violations: Vec<String>,
     pub buttons_pressed: u32,
+    /// Sources whose BMC answers nothing.
+    pub dead: BTreeSet<NodeId>,
+    /// Who has attested what, by node. The truth of it is not asked: no software can.
+    pub attestations: BTreeMap<NodeId, Attestation>,
+    /// When a feed came back, and when a destination was told On: what nobody could see in time is no breach.
+    fed: BTreeMap<NodeId, Time>,
+    ordered_on: BTreeMap<NodeId, Time>,
+    /// Two machines on one volume after a feed came back behind everybody's back.
+    pub unseen: u32,
 }
 
 impl World {
@@ -91,8 +126,19 @@ impl World {
             hooks: BTreeMap::new(),
             violations: Vec::new(),
             buttons_pressed: 0,
+            dead: BTreeSet::new(),
+            attestations: BTreeMap::new(),
+            fed: BTreeMap::new(),
+            ordered_on: BTreeMap::new(),
+            unseen: 0,
             fleet,
         };
+        for source in world.sources.clone() {
+            if world.rng.percent(world.faults.dead) {
+                let after = if world.rng.percent(50) { 0 } else { world.rng.below(4_000) };
+                world.at(after, Happening::Dies(source));
+            }
+        }
         let on: Vec<NodeId> = world.fleet.nodes.keys().copied().filter(|n| world.fleet.power(*n) == PowerState::On).collect();
         for node in on {
             world.opens(node);
@@ -158,6 +204,13 @@ impl World {
             }
             Happening::Late(command) => drop(self.perform(&command)),
             Happening::Land(node, reset) => self.land(node, reset),
+            Happening::Dies(node) => drop(self.dead.insert(node)),
+            Happening::Revives(node) => drop(self.dead.remove(&node)),
+            Happening::Feed(node) => {
+                self.dead.remove(&node);
+                self.fed.insert(node, self.now);
+                self.power(node, PowerState::On);
+            }
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
                 self.power(node, PowerState::On);
@@ -167,12 +220,21 @@ impl World {
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_));
+        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }
         self.fleet.captured_at = self.now;
         match query {
+            Query::System(id) | Query::Boot(id) if self.dead.contains(id) => Observation::Unreadable(Fault::transient("no route to host")),
+            Query::Plug(_) if self.rng.percent(self.faults.agent_blind) => Observation::Unreadable(Fault::unknown("the agent gave up")),
+            // A plug is off when its machine is: what an agent's status says is true here, as what a BMC says is.
+            Query::Plug(call) => match plugged(call).map(|node| self.fleet.power(node)) {
+                Some(PowerState::Off) => Observation::Plug(PlugState::Off),
+                Some(_) => Observation::Plug(PlugState::On),
+                None => Observation::Unreadable(Fault::refused("no such plug")),
+            },
+            Query::Attestation(id) => Observation::Attestation(self.attestations.get(id).cloned().map(Box::new)),
             Query::SameVolume(id) => {
                 let at = |t: &TargetId| self.fleet.targets[t].node;
                 let own = self.fleet.targets[id].node;
@@ -206,7 +268,23 @@ impl World {
 
     fn effect(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
         match command {
+            Command::Reset { node, .. } | Command::SetBoot { node, .. } | Command::SetRestorePolicy { node, .. }
+                if self.dead.contains(node) =>
+            {
+                return Err(Fault::transient("no route to host"));
+            }
+            Command::Agents(calls) => return self.switch_off(calls),
+            Command::UseAttestation { node, holder } => {
+                let now = self.now;
+                match self.attestations.get_mut(node) {
+                    Some(word) => word.bind(holder, now)?,
+                    None => return Err(Fault::refused("there is none")),
+                }
+            }
             Command::Reset { node, reset } => {
+                if reset.starts() {
+                    self.ordered_on.insert(*node, self.now);
+                }
                 let deaf = *reset == ResetType::GracefulShutdown && self.rng.percent(self.faults.soft_ignored);
                 if deaf || self.rng.percent(self.faults.ignored) {
                     return Ok(None);
@@ -214,8 +292,8 @@ impl World {
                 let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
                 if delay == 0 { self.land(*node, *reset) } else { self.at(delay, Happening::Land(*node, *reset)) }
             }
-            Command::SetBoot { .. } if self.rng.percent(self.faults.ignored) => {}
-            Command::SetBoot { .. } => meaning::obey(&mut self.fleet, command)?,
+            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } if self.rng.percent(self.faults.ignored) => {}
+            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } => meaning::obey(&mut self.fleet, command)?,
             Command::Change(change) => {
                 self.check_move(change);
                 change.nodes().iter().for_each(|node| drop(self.shown.remove(node)));
@@ -231,6 +309,23 @@ impl World {
         Ok(None)
     }
 
+    /// Every plug is switched, or not, late or at once, whatever the agents say of it.
+    fn switch_off(&mut self, calls: &[AgentCall]) -> Result<Option<HookResult>, Fault> {
+        let lies = self.rng.percent(self.faults.agent_lies);
+        for node in calls.iter().filter_map(plugged) {
+            if lies && self.rng.percent(50) {
+                continue;
+            }
+            let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
+            self.at(delay, Happening::Land(node, ResetType::ForceOff));
+            if self.rng.percent(self.faults.replugged) {
+                let later = delay + self.rng.below(6_000);
+                self.at(later, Happening::Feed(node));
+            }
+        }
+        if lies && self.rng.percent(50) { Err(Fault::unknown("exit 1")) } else { Ok(None) }
+    }
+
     /// A volume must not change hands while somebody has it open.
     fn check_move(&mut self, change: &Change) {
         if let Change::MoveTarget { target, to, .. } = change
@@ -244,7 +339,8 @@ impl World {
     }
 
     fn land(&mut self, node: NodeId, reset: ResetType) {
-        self.power(node, if reset.starts() { PowerState::On } else { PowerState::Off });
+        let Some(power) = reset.leads_to() else { return };
+        self.power(node, power);
         if !reset.starts() && self.sources.contains(&node) && self.rng.percent(self.faults.button) {
             let delay = self.rng.below(3_000);
             self.at(delay, Happening::Button(node));
@@ -270,73 +366,28 @@ impl World {
         let Some(iscsi) = boot.iscsi.as_ref().filter(|i| !i.is_clear()) else { return };
         let machines = self.open.entry((iscsi.target.clone(), iscsi.lun)).or_default();
         machines.insert(node);
-        if machines.len() > 1 {
+        // A look takes a moment; who is plugged in again within it, or after the destination was told to start, nobody could see.
+        let fed = machines.iter().filter_map(|n| self.fed.get(n)).max();
+        let told = machines.iter().filter_map(|n| self.ordered_on.get(n)).max();
+        let unseen = matches!((fed, told), (Some(fed), Some(told)) if *fed + LOOK > *told);
+        if machines.len() > 1 && unseen {
+            self.unseen += 1;
+        } else if machines.len() > 1 {
             self.violations.push(format!("S1: {} lun {} is open on {machines:?}", iscsi.target, iscsi.lun));
         }
     }
 
+    /// From then on its BMC answers.
+    pub fn revive(&mut self, node: NodeId, after: Span) {
+        self.at(after.0, Happening::Revives(node));
+    }
+
+    /// Did its feed come back behind everybody's back?
+    pub fn was_fed(&self, node: NodeId) -> bool {
+        self.fed.contains_key(&node)
+    }
+
     pub fn has_open(&self, node: NodeId) -> bool {
         self.open.values().any(|m| m.contains(&node))
-    }
-
-    /// Let one outstanding effect happen after the executor is finished; false when nothing is outstanding.
-    pub fn settle(&mut self) -> bool {
-        let Some((at, happening)) = self.queue.pop() else { return false };
-        self.now = self.now.max(at);
-        if !matches!(happening, Happening::Reply(_) | Happening::Answer(..)) {
-            self.happen(happening);
-        }
-        true
-    }
-
-    /// The executor is stopped: it hears nothing any more, and each command that is on its way arrives `within` some time.
-    pub fn forsake(&mut self, within: Span) {
-        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
-            match happening {
-                Happening::Reply(_) | Happening::Answer(..) => {}
-                Happening::Do(_, command) => self.arrives(command, within),
-                other => self.queue.push(at, other),
-            }
-        }
-    }
-
-    /// An order leaves whose executor will not hear the answer.
-    pub fn carry_late(&mut self, order: Order, within: Span) {
-        if let Order::Act(_, command) = order {
-            self.arrives(command, within);
-        }
-    }
-
-    /// A program starts where it is started; a change of the inventory is one transaction with its fence. Only what goes
-    /// to a BMC is on its way for long.
-    fn arrives(&mut self, command: Command, within: Span) {
-        let far = matches!(command, Command::Reset { .. } | Command::SetBoot { .. });
-        let delay = if far { self.rng.below(within.0) } else { 0 };
-        self.at(delay, Happening::Late(command));
-    }
-
-    /// Let happen what happens until then, with nobody to hear of it.
-    pub fn run_until(&mut self, until: Time) {
-        while self.queue.next_at().is_some_and(|at| at <= until) {
-            self.settle();
-        }
-        self.now = self.now.max(until);
-    }
-
-    /// The executor dies: answers are lost, requests on the wire arrive or do not.
-    pub fn crash(&mut self) {
-        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
-            match happening {
-                Happening::Reply(_) | Happening::Answer(..) => {}
-                Happening::Land(..) | Happening::Button(_) | Happening::Late(_) => {
-                    self.queue.push(at, happening);
-                }
-                Happening::Do(_, command) => {
-                    if self.rng.percent(50) {
-                        let _ = self.perform(&command);
-                    }
-                }
-            }
-        }
     }
 }

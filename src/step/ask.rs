@@ -14,6 +14,8 @@ pub enum Query {
     System(NodeId),
     /// The boot configuration that the BMC holds.
     Boot(NodeId),
+    /// Only its boot override, which the look at the system shows as well.
+    Override(NodeId),
     /// Where a connector is recorded.
     Connector(ConnectorId),
     /// Where a target is recorded.
@@ -22,6 +24,10 @@ pub enum Query {
     SameVolume(TargetId),
     /// Run the check of a hook.
     Check(Box<HookCall>),
+    /// A fence agent's `status`.
+    Plug(Box<AgentCall>),
+    /// The latest attestation that the node is off.
+    Attestation(NodeId),
 }
 
 /// What was seen. Every query gets one, in the order in which they were asked.
@@ -36,6 +42,8 @@ pub enum Observation {
     /// Nodes with the same volume.
     AlsoAt(Vec<NodeId>),
     Check(HookResult),
+    Plug(PlugState),
+    Attestation(Option<Box<Attestation>>),
     /// It could not be seen. Never the same as "no".
     Unreadable(Fault),
 }
@@ -44,9 +52,26 @@ pub enum Observation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Change(Change),
-    Reset { node: NodeId, reset: ResetType },
-    SetBoot { node: NodeId, settings: BootSettings },
+    Reset {
+        node: NodeId,
+        reset: ResetType,
+    },
+    SetBoot {
+        node: NodeId,
+        settings: BootSettings,
+    },
     Hook(Box<HookCall>),
+    SetRestorePolicy {
+        node: NodeId,
+        policy: PowerRestorePolicy,
+    },
+    /// Fence agents are told `off`, all at once.
+    Agents(Vec<AgentCall>),
+    /// The latest attestation for the node is bound to the holder: compare and set.
+    UseAttestation {
+        node: NodeId,
+        holder: Holder,
+    },
 }
 
 /// A hook's action with what is known when it is started.
@@ -64,6 +89,8 @@ pub enum Verdict {
     Act,
     Wait(Reason),
     Refuse(Reason),
+    /// The fence goes on at this level of its own: 0 is the BMC's.
+    Level(u32, Reason),
 }
 
 /// How a step is taken back.
@@ -103,6 +130,30 @@ pub struct Context {
     pub attempt: u32,
     /// Position in the switchover, from 1, for hooks.
     pub number: u32,
+    /// The level at which the fence is.
+    pub level: u32,
+    /// What may stand in for a look at a silent source.
+    pub stand_in: StandIn,
+    /// For what expires.
+    pub now: Time,
+}
+
+/// The recorded fence, where another than the BMC vouched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StandIn {
+    /// None, or one that ended when the source was seen or told On.
+    #[default]
+    None,
+    Holds,
+    /// The attestation that it rests on has come to its end.
+    Expired(Reason),
+}
+
+impl Context {
+    /// Before anything was begun.
+    pub fn fresh(holder: Holder, number: u32, now: Time) -> Context {
+        Context { holder, begun: false, sent: false, attempt: 0, number, level: 0, stand_in: StandIn::None, now }
+    }
 }
 
 /// How long to wait for what, how often to try.
@@ -112,6 +163,8 @@ pub struct Patience {
     pub settle: Span,
     /// How long to put up with a look that says "wait".
     pub wait: Span,
+    /// The same where somebody else may be asked, or the step may be left undone.
+    pub silent: Span,
     pub attempts_max: u32,
     /// Keep trying until this much time has gone since the first attempt, whatever `attempts_max` says.
     pub until: Option<Span>,
@@ -123,17 +176,24 @@ pub struct Patience {
 /// An inventory answers at once or not at all.
 const RECORD_SETTLE: Span = Span::secs(10);
 /// A BMC that restarts answers 404 or nothing for some minutes (infra-controller #2886): unknown, not "no".
-const SILENCE: Span = Span::mins(5);
+pub(super) const SILENCE: Span = Span::mins(5);
 /// On is refused for a while just after Off (iDRAC 10, PRIMEQUEST 4400E), connections drop, services answer 503: with
 /// doubling pauses from one second, six attempts span about half a minute on top of their settling.
 const ATTEMPTS: u32 = 6;
 
 impl Patience {
-    pub const RECORD: Patience =
-        Patience { settle: RECORD_SETTLE, wait: SILENCE, attempts_max: ATTEMPTS, until: None, reads: 1, apart: Span::ZERO };
+    pub const RECORD: Patience = Patience {
+        settle: RECORD_SETTLE,
+        wait: SILENCE,
+        silent: SILENCE,
+        attempts_max: ATTEMPTS,
+        until: None,
+        reads: 1,
+        apart: Span::ZERO,
+    };
 
     /// For a command to a BMC that shows within `settle`.
     pub const fn device(settle: Span) -> Patience {
-        Patience { settle, wait: SILENCE, attempts_max: ATTEMPTS, until: None, reads: 1, apart: Span::ZERO }
+        Patience { settle, wait: SILENCE, silent: SILENCE, attempts_max: ATTEMPTS, until: None, reads: 1, apart: Span::ZERO }
     }
 }

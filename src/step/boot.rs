@@ -1,6 +1,6 @@
 //! What the two machines' firmware opens: taken off the source first, set on the destination last.
 
-use super::guard::both_off;
+use super::guard::{both_off, leaves_open};
 use super::reserve::{held, unreadable};
 use super::*;
 
@@ -14,13 +14,24 @@ pub struct ClearSourceBoot {
     pub landing: Span,
 }
 
+/// How long a step that may be left undone tries a silent BMC.
+pub(super) const BRIEFLY: Span = Span::secs(10);
+
 impl ClearSourceBoot {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        looks(&self.pair, self.pair.source.node)
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        looks(cx, &self.pair, self.pair.source.node, &self.settings)
     }
 
+    /// Where a fence stands in for a silent source, its firmware cannot be reached either: then what it opens is a debt.
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        judge(cx, &self.pair, &self.settings, seen)
+        // After the command only the boot configuration was asked for, and that is the source's own BMC.
+        let open = |system: Option<&Observation>| system.is_none_or(|seen| leaves_open(&self.pair.source, seen));
+        match (judge(cx, &self.pair, &self.settings, seen), &seen[0]) {
+            (Verdict::Wait(why), Observation::Unreadable(_)) if cx.stand_in == StandIn::Holds && open(seen.get(1)) => {
+                Verdict::Wait(Reason::new(ReasonCode::NoVoucher, why.text))
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -38,7 +49,7 @@ impl ClearSourceBoot {
     }
 
     pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience::device(self.landing)
+        Patience { silent: BRIEFLY, ..Patience::device(self.landing) }
     }
 
     pub(super) fn subject(&self) -> String {
@@ -65,8 +76,8 @@ pub struct ConfigureBoot {
 }
 
 impl ConfigureBoot {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        looks(&self.pair, self.node)
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        looks(cx, &self.pair, self.node, &self.settings)
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -98,21 +109,29 @@ impl ConfigureBoot {
     }
 }
 
-fn looks(pair: &Pair, node: NodeId) -> Vec<Query> {
+/// Rule S1 wants its look before the command. Whether the command did what it should is asked of the boot configuration
+/// alone; the next step looks at both machines again before it does anything.
+fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Vec<Query> {
     let (source, destination) = (pair.source.node, pair.destination.node);
-    vec![Query::System(source), Query::System(destination), Query::Boot(node), Query::Node(source), Query::Node(destination)]
+    let boot = if settings.iscsi.is_some() { Query::Boot(node) } else { Query::Override(node) };
+    if cx.sent {
+        return vec![boot];
+    }
+    vec![boot, Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
 }
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
-    if let Err(verdict) = both_off(pair, &seen[0], &seen[1]) {
-        return verdict;
-    }
-    for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {
-        if let Err(verdict) = held(cx, machine, seen) {
+    if !cx.sent {
+        if let Err(verdict) = both_off(cx, pair, &seen[1], &seen[2]) {
             return verdict;
         }
+        for (machine, seen) in [(&pair.source, &seen[3]), (&pair.destination, &seen[4])] {
+            if let Err(verdict) = held(cx, machine, seen) {
+                return verdict;
+            }
+        }
     }
-    match &seen[2] {
+    match &seen[0] {
         Observation::Boot(boot) if boot.shows(settings) => Verdict::Satisfied,
         Observation::Boot(_) => Verdict::Act,
         Observation::Unreadable(fault) => unreadable("the boot configuration", fault),

@@ -1,6 +1,6 @@
 //! Rule S1 as one function: what the power of both ends allows.
 
-use super::{Machine, Observation, Pair, Verdict};
+use super::{Context, Machine, Observation, Pair, StandIn, Verdict};
 use crate::model::*;
 
 /// What one look says of one machine's power, once it is certain who answered.
@@ -58,10 +58,21 @@ fn describe(identity: &Identity) -> String {
     }
 }
 
-/// Rule S1: `Ok` only when this very look saw source and destination Off. Asked before every ClearSourceBoot,
-/// MoveConnector, MoveTarget and ConfigureBoot, forward and back.
-pub fn both_off(pair: &Pair, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
-    source_off(&pair.source, source)?;
+/// Did the BMC leave the question open, so that somebody else may answer it? Only silence does, and an Off without any
+/// machine's identity. A BMC that says anything else is never overridden.
+pub fn leaves_open(machine: &Machine, seen: &Observation) -> bool {
+    match seen {
+        Observation::Unreadable(_) => true,
+        Observation::System(reading) => reading.power == PowerState::Off && machine.identity.recognises(&reading.identity).is_none(),
+        _ => false,
+    }
+}
+
+/// Rule S1: `Ok` only when this very look saw source and destination Off, or a recorded fence stands in for a source that
+/// is silent in this very look. Asked before every ClearSourceBoot, MoveConnector, MoveTarget and ConfigureBoot, forward
+/// and back.
+pub fn both_off(cx: &Context, pair: &Pair, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
+    source_off(cx, &pair.source, source)?;
     match power_of(&pair.destination, destination) {
         Seen::Off => Ok(()),
         Seen::On => {
@@ -74,7 +85,7 @@ pub fn both_off(pair: &Pair, source: &Observation, destination: &Observation) ->
 }
 
 /// The source's half of it.
-pub fn source_off(source: &Machine, seen: &Observation) -> Result<(), Verdict> {
+pub fn source_off(cx: &Context, source: &Machine, seen: &Observation) -> Result<(), Verdict> {
     let starting = matches!(seen, Observation::System(reading) if reading.power == PowerState::PoweringOn);
     match power_of(source, seen) {
         Seen::Off => Ok(()),
@@ -84,7 +95,11 @@ pub fn source_off(source: &Machine, seen: &Observation) -> Result<(), Verdict> {
             let text = format!("`{}` is On and must be Off; a button, a watchdog or a restored feed may have started it", source.name);
             Err(Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text)))
         }
-        Seen::Neither(why) => Err(Verdict::Wait(why)),
+        Seen::Neither(why) => match &cx.stand_in {
+            StandIn::Holds if leaves_open(source, seen) => Ok(()),
+            StandIn::Expired(why) if leaves_open(source, seen) => Err(Verdict::Refuse(why.clone())),
+            _ => Err(Verdict::Wait(why)),
+        },
         Seen::On => unreachable!("an On is refused above"),
     }
 }

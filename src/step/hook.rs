@@ -54,7 +54,8 @@ impl RunHook {
         Patience {
             settle: Span::ZERO,
             wait: self.hook.timeout,
-            attempts_max: self.hook.retries + 1,
+            silent: self.hook.timeout,
+            attempts_max: self.hook.retries.saturating_add(1),
             until: self.hook.until,
             reads: 1,
             apart: Span::ZERO,

@@ -18,8 +18,11 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
         },
-        Query::Boot(id) => match fleet.live.get(id) {
-            Some(Live::Answered { boot, .. }) => Observation::Boot(boot.clone()),
+        Query::Boot(id) | Query::Override(id) => match fleet.live.get(id) {
+            Some(Live::Answered { boot, .. }) => {
+                let iscsi = boot.iscsi.clone().filter(|_| matches!(query, Query::Boot(_)));
+                Observation::Boot(BootSettings { iscsi, boot_override: boot.boot_override.clone() })
+            }
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
         },
@@ -29,6 +32,9 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(target) => Observation::AlsoAt(fleet.second_attachments(target).iter().map(|t| t.node).collect()),
             None => missing("the target"),
         },
+        // No agent is asked and nobody's word is taken in a dry run.
+        Query::Plug(_) => Observation::Unreadable(Fault::transient("the fence agent was not asked")),
+        Query::Attestation(_) => Observation::Attestation(None),
         // A dry run runs no hook, so a check is never taken for done.
         Query::Check(_) => {
             Observation::Check(HookResult { succeeded: false, how: "not run".into(), output: String::new(), took: Span::ZERO })
@@ -52,7 +58,8 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
             let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
                 return Err(Fault::transient("the BMC does not answer"));
             };
-            reading.power = if reset.starts() { PowerState::On } else { PowerState::Off };
+            let Some(power) = reset.leads_to() else { return Ok(()) };
+            reading.power = power;
             reading.boot_progress = reset.starts().then_some(BootProgress::OsRunning);
             Ok(())
         }
@@ -68,7 +75,15 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
             }
             Ok(())
         }
-        Command::Hook(_) => Ok(()),
+        Command::SetRestorePolicy { node, policy } => {
+            let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
+                return Err(Fault::transient("the BMC does not answer"));
+            };
+            reading.restore_policy = Some(*policy);
+            Ok(())
+        }
+        // Neither is any part of a fleet: what they are for is a machine that cannot be seen.
+        Command::Hook(_) | Command::Agents(_) | Command::UseAttestation { .. } => Ok(()),
     }
 }
 

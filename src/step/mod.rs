@@ -11,18 +11,22 @@ mod fence;
 mod guard;
 mod hook;
 pub mod meaning;
+mod nmi;
 mod power;
 mod record;
 mod reserve;
+mod restore;
 
 pub use ask::*;
 pub use boot::*;
 pub use fence::*;
-pub use guard::{Seen, power_of};
+pub use guard::{Seen, leaves_open, power_of};
 pub use hook::*;
+pub use nmi::*;
 pub use power::*;
 pub use record::*;
 pub use reserve::*;
+pub use restore::*;
 
 use crate::model::*;
 use serde::{Deserialize, Serialize};
@@ -35,7 +39,9 @@ pub enum Step {
     RunHook(RunHook),
     SetMaintenance(SetMaintenance),
     LeaveMaintenance(LeaveMaintenance),
+    InjectNmi(InjectNmi),
     PowerOff(PowerOff),
+    SetRestorePolicy(SetRestorePolicy),
     Fence(Fence),
     ClearSourceBoot(ClearSourceBoot),
     MoveConnector(MoveConnector),
@@ -45,6 +51,7 @@ pub enum Step {
     PowerOn(PowerOn),
     AwaitBoot(AwaitBoot),
     PowerBack(PowerBack),
+    NoteDebt(NoteDebt),
     Release(Release),
 }
 
@@ -55,7 +62,9 @@ macro_rules! each {
             Step::RunHook($s) => $body,
             Step::SetMaintenance($s) => $body,
             Step::LeaveMaintenance($s) => $body,
+            Step::InjectNmi($s) => $body,
             Step::PowerOff($s) => $body,
+            Step::SetRestorePolicy($s) => $body,
             Step::Fence($s) => $body,
             Step::ClearSourceBoot($s) => $body,
             Step::MoveConnector($s) => $body,
@@ -65,6 +74,7 @@ macro_rules! each {
             Step::PowerOn($s) => $body,
             Step::AwaitBoot($s) => $body,
             Step::PowerBack($s) => $body,
+            Step::NoteDebt($s) => $body,
             Step::Release($s) => $body,
         }
     };
@@ -90,8 +100,34 @@ impl Step {
         each!(self, s => s.undo())
     }
 
-    pub fn patience(&self, attempt: u32) -> Patience {
-        each!(self, s => s.patience(attempt))
+    pub fn patience(&self, cx: &Context) -> Patience {
+        match self {
+            Step::Fence(fence) => fence.patience_at(cx.level),
+            step => each!(step, s => s.patience(cx.attempt)),
+        }
+    }
+
+    /// The fence, when the step is it.
+    pub fn fence(&self) -> Option<&Fence> {
+        match self {
+            Step::Fence(fence) => Some(fence),
+            _ => None,
+        }
+    }
+
+    /// May the switchover go on without it, for this reason? What is left undone is told. `forward`: not on the way back.
+    ///
+    /// A power-off that a silent BMC keeps from us leaves the question to the fence. The restore policy and the crash dump
+    /// are worth less than the switchover. The source's boot configuration stays where a fence stands in for its BMC.
+    pub fn may_be_left(&self, why: ReasonCode, forward: bool) -> bool {
+        let device = matches!(why, ReasonCode::NoVoucher | ReasonCode::TimedOut | ReasonCode::Exhausted | ReasonCode::Refused);
+        match self {
+            Step::PowerOff(off) => forward && off.silent.is_some() && why == ReasonCode::NoVoucher,
+            Step::ClearSourceBoot(_) => forward && why == ReasonCode::NoVoucher,
+            Step::InjectNmi(_) => forward && device,
+            Step::SetRestorePolicy(_) => device,
+            _ => false,
+        }
     }
 
     /// The step's stable name.
@@ -101,7 +137,9 @@ impl Step {
             Step::RunHook(_) => "run_hook",
             Step::SetMaintenance(_) => "set_maintenance",
             Step::LeaveMaintenance(_) => "leave_maintenance",
+            Step::InjectNmi(_) => "inject_nmi",
             Step::PowerOff(_) => "power_off",
+            Step::SetRestorePolicy(_) => "set_restore_policy",
             Step::Fence(_) => "fence",
             Step::ClearSourceBoot(_) => "clear_source_boot",
             Step::MoveConnector(_) => "move_connector",
@@ -111,6 +149,7 @@ impl Step {
             Step::PowerOn(_) => "power_on",
             Step::AwaitBoot(_) => "await_boot",
             Step::PowerBack(_) => "power_back",
+            Step::NoteDebt(_) => "note_debt",
             Step::Release(_) => "release",
         }
     }

@@ -1,6 +1,7 @@
 //! Power: off, the fence, on, the boot, and the way back.
 
-use super::guard::{both_off, source_off};
+use super::ask::SILENCE;
+use super::guard::{both_off, leaves_open, source_off};
 use super::record::single;
 use super::reserve::{held, unreadable};
 use super::*;
@@ -16,17 +17,25 @@ pub struct PowerOff {
     pub hard: Option<ResetType>,
     /// How long a hard off may take to show.
     pub landing: Span,
+    /// How long a BMC that is silent is tried where the fence has another voucher; then the fence decides. None: there is
+    /// no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Span>,
     /// What rollback owes: planned mode starts the source again, disaster mode leaves it off.
     pub way_back: Option<Box<PowerBack>>,
 }
 
 impl PowerOff {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.machine.node), Query::Node(self.machine.node)]
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        let system = Query::System(self.machine.node);
+        // Who holds the node matters before a command, not while it is waited for.
+        if cx.sent { vec![system] } else { vec![system, Query::Node(self.machine.node)] }
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = held(cx, &self.machine, &seen[1]) {
+        if !cx.sent
+            && let Err(verdict) = held(cx, &self.machine, &seen[1])
+        {
             return verdict;
         }
         // A machine that hangs on its way down (or up) has had its time once the soft off is over.
@@ -36,6 +45,9 @@ impl PowerOff {
             Seen::On => Verdict::Act,
             Seen::Wrong(why) => Verdict::Refuse(why),
             Seen::Neither(why) if why.code == ReasonCode::InTransition && hard_now => Verdict::Act,
+            Seen::Neither(why) if self.silent.is_some() && leaves_open(&self.machine, &seen[0]) => {
+                Verdict::Wait(Reason::new(ReasonCode::NoVoucher, why.text))
+            }
             Seen::Neither(why) => Verdict::Wait(why),
         }
     }
@@ -53,17 +65,18 @@ impl PowerOff {
         let Some(back) = &self.way_back else { return Undo::Nothing };
         // A soft off that was sent may take effect minutes later, after its undo was found already so. It is finished
         // forward first: off, hard where allowed, then on.
-        let finish = PowerOff { soft: self.soft.filter(|_| self.hard.is_none()), way_back: None, ..self.clone() };
+        let finish = PowerOff { soft: self.soft.filter(|_| self.hard.is_none()), silent: None, way_back: None, ..self.clone() };
         Undo::Steps(vec![Step::PowerOff(finish), Step::PowerBack((**back).clone())])
     }
 
     pub(super) fn patience(&self, attempt: u32) -> Patience {
+        let silent = self.silent.unwrap_or(SILENCE);
         match self.soft {
             // Asked nicely once; a second asking only where nothing harder is allowed.
             Some(soft) if attempt == 0 || self.hard.is_none() => {
-                Patience { attempts_max: if self.hard.is_none() { 2 } else { 6 }, ..Patience::device(soft) }
+                Patience { attempts_max: if self.hard.is_none() { 2 } else { 6 }, silent, ..Patience::device(soft) }
             }
-            _ => Patience::device(self.landing),
+            _ => Patience { silent, ..Patience::device(self.landing) },
         }
     }
 
@@ -96,9 +109,14 @@ pub struct PowerOn {
 }
 
 impl PowerOn {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        let mut queries = vec![Query::System(source), Query::System(destination)];
+        // The records matter before the command; while it is waited for, both machines do.
+        if cx.sent {
+            return queries;
+        }
+        queries.extend([Query::Node(source), Query::Node(destination)]);
         for (target, _) in &self.targets {
             queries.push(Query::Target(*target));
             queries.push(Query::SameVolume(*target));
@@ -107,7 +125,7 @@ impl PowerOn {
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = source_off(&self.pair.source, &seen[0]) {
+        if let Err(verdict) = source_off(cx, &self.pair.source, &seen[0]) {
             return verdict;
         }
         match power_of(&self.pair.destination, &seen[1]) {
@@ -121,6 +139,9 @@ impl PowerOn {
                     format!("`{}` is starting or On, and nothing of this run started it; find out who did", self.pair.destination.name);
                 return Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text));
             }
+        }
+        if cx.sent {
+            return Verdict::Act;
         }
         for (machine, seen) in [(&self.pair.source, &seen[2]), (&self.pair.destination, &seen[3])] {
             if let Err(verdict) = held(cx, machine, seen) {
@@ -182,9 +203,9 @@ impl AwaitBoot {
         vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         // S1's last look, once after boot.
-        if let Err(verdict) = source_off(&self.pair.source, &seen[0]) {
+        if let Err(verdict) = source_off(cx, &self.pair.source, &seen[0]) {
             return verdict;
         }
         let name = &self.pair.destination.name;
@@ -286,7 +307,7 @@ impl PowerBack {
             Seen::Neither(why) => return Verdict::Wait(why),
             Seen::Off => {}
         }
-        match both_off(&self.pair, &seen[0], &seen[1]) {
+        match both_off(cx, &self.pair, &seen[0], &seen[1]) {
             Ok(()) => Verdict::Act,
             Err(verdict) => verdict,
         }

@@ -131,15 +131,22 @@ pub struct MoveConnector {
 }
 
 impl MoveConnector {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node), Query::Connector(self.connector)]
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        let place = Query::Connector(self.connector);
+        // Rule S1 wants its look before the command; what became of it is told by the record.
+        if cx.sent {
+            return vec![place];
+        }
+        vec![place, Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        match both_off(&self.pair, &seen[0], &seen[1]) {
-            Ok(()) => moved(&self.connector_id, self.from, self.to, &seen[2]),
-            Err(verdict) => verdict,
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if !cx.sent
+            && let Err(verdict) = both_off(cx, &self.pair, &seen[1], &seen[2])
+        {
+            return verdict;
         }
+        moved(&self.connector_id, self.from, self.to, &seen[0])
     }
 
     pub(super) fn command(&self, cx: &Context) -> Option<Command> {
@@ -179,23 +186,24 @@ pub struct MoveTarget {
 }
 
 impl MoveTarget {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![
-            Query::System(self.pair.source.node),
-            Query::System(self.pair.destination.node),
-            Query::SameVolume(self.target),
-            Query::Target(self.target),
-        ]
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
+        let place = Query::Target(self.target);
+        // As for connectors.
+        if cx.sent {
+            return vec![place];
+        }
+        let (source, destination) = (self.pair.source.node, self.pair.destination.node);
+        vec![place, Query::System(source), Query::System(destination), Query::SameVolume(self.target)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = both_off(&self.pair, &seen[0], &seen[1]) {
-            return verdict;
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if !cx.sent {
+            let before = both_off(cx, &self.pair, &seen[1], &seen[2]).and_then(|()| single(&self.volume_id, &seen[3]));
+            if let Err(verdict) = before {
+                return verdict;
+            }
         }
-        match single(&self.volume_id, &seen[2]) {
-            Ok(()) => moved(&self.volume_id, self.from, self.to, &seen[3]),
-            Err(verdict) => verdict,
-        }
+        moved(&self.volume_id, self.from, self.to, &seen[0])
     }
 
     pub(super) fn command(&self, cx: &Context) -> Option<Command> {

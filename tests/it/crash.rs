@@ -51,8 +51,9 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
         },
         pools: Vec::new(),
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
-        power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft },
+        power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
+        vouchers: Vouchers::default(),
         boot: BootPolicy {
             via: BootVia::RedfishIscsi,
             timeout: Span::mins(2),
@@ -74,6 +75,12 @@ pub fn plan_for(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing
 }
 
 pub fn plan_with(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landing: Span, soft_off: Span) -> Plan {
+    let plan = plan_for_runbook(&runbook(fleet, pairs, at_once, soft_off), fleet, landing);
+    assert_eq!(plan.switchovers.len(), pairs.len());
+    plan
+}
+
+pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan {
     let request = Request {
         id: "p-1".into(),
         store: "store".into(),
@@ -82,9 +89,7 @@ pub fn plan_with(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, landin
         only: Vec::new(),
         exclude: Vec::new(),
     };
-    let (plan, _) = plan(&runbook(fleet, pairs, at_once, soft_off), fleet, &request).expect("a plan");
-    assert_eq!(plan.switchovers.len(), pairs.len());
-    plan
+    plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }
 
 #[test]

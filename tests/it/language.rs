@@ -83,21 +83,10 @@ fn the_whole_language_is_read_and_only_what_does_not_execute_yet_is_refused() {
     let found = read_runbook(&source, &Vars::new(), &AnyScript).expect_err("much of it does not execute yet");
     let shown = render(&found, &[&source], Look::Plain);
     assert!(found.0.iter().all(|d| d.code == codes::NOT_SUPPORTED), "{shown}");
-    for feature in [
-        "`all` in a fence",
-        "an `attestation`",
-        "a `prompt`",
-        "`canary`",
-        "`per_domain`",
-        "`start_rate`",
-        "`refuse_above`",
-        "`windows`",
-        "`approval`",
-        "`notify`",
-    ] {
+    for feature in ["a `prompt`", "`canary`", "`per_domain`", "`start_rate`", "`refuse_above`", "`windows`", "`approval`", "`notify`"] {
         assert_eq!(found.0.iter().filter(|d| d.message.starts_with(feature)).count(), 1, "{feature}\n{shown}");
     }
-    assert_eq!(found.0.len(), 10, "{shown}");
+    assert_eq!(found.0.len(), 8, "{shown}");
 }
 
 #[test]
@@ -322,14 +311,30 @@ fn something_must_be_able_to_switch_the_source_off() {
     assert_eq!(wrong("power: {soft_off: 5m, hard_off: at_once}\n"), one(codes::CONTRADICTION, "5m"));
     assert_eq!(wrong("fence: [{bmc: {reads: 1}}]\n"), one(codes::OUT_OF_RANGE, "1"));
     assert_eq!(wrong("fence: [{bmc: {apart: 0s}}]\n"), one(codes::OUT_OF_RANGE, "0s"));
-    assert_eq!(wrong("fence: [{bmc: {}}, {attestation: {}}]\n"), one(codes::NOT_SUPPORTED, "{attestation: {}}"));
+    assert_eq!(wrong("fence: [{attestation: {}}, {bmc: {}}]\n"), one(codes::CONTRADICTION, "{bmc: {}}"));
+    assert_eq!(wrong("fence: [{bmc: {}}, {bmc: {}}]\n"), one(codes::CONTRADICTION, "{bmc: {}}"));
+    assert_eq!(wrong("fence: [{bmc: {}}, {attestation: {expires: 0s}}]\n"), one(codes::OUT_OF_RANGE, "0s"));
+    assert_eq!(wrong("fence: [{all: [{attestation: {}}]}]\n"), one(codes::CONTRADICTION, "{attestation: {}}"));
     assert_eq!(good("fence: [{bmc: {reads: 3, apart: 1s}}]\n").fence.apart, Span::secs(1));
+}
+
+#[test]
+fn a_fence_has_levels_and_names_its_own_actions() {
+    let book =
+        good("fence: [{bmc: {silent: 20s}}, {all: [{agent: {name: fence_a, options: {plug: '{{ source.name }}'}}}]}, {attestation: {}}]\n");
+    assert_eq!((book.vouchers.levels.len(), book.vouchers.silent, book.vouchers.bmc_not_enough), (2, Some(Span::secs(20)), false));
+    assert!(matches!(&book.vouchers.levels[0], VoucherTemplate::Agents(agents) if agents[0].name == "fence_a"));
+    assert!(good("fence: [{attestation: {expires: 1h}}]\n").vouchers.bmc_not_enough);
+    assert_eq!(good("power: {nmi_before_off: true, crash_dump: 2m}\n").power.crash_dump, Some(Span::mins(2)));
+    for option in ["action", "option", "debug_file", "debug-file"] {
+        let text = format!("fence: [{{bmc: {{}}}}, {{agent: {{name: fence_a, options: {{{option}: x}}}}}}]\n");
+        assert_eq!(wrong(&text), one(codes::CONTRADICTION, option));
+    }
 }
 
 #[test]
 fn what_does_not_execute_yet_is_refused_where_it_stands() {
     for (more, at) in [
-        ("power: {nmi_before_off: true}\n", "true"),
         ("boot: {via: redfish-fc}\n", "redfish-fc"),
         ("boot: {via: ipxe}\n", "ipxe"),
         ("limits: {canary: 1}\n", "1"),

@@ -19,6 +19,10 @@ const CRUEL: Faults = Faults {
     slow_power_ms: 1_500,
     hook_fails: 25,
     button: 8,
+    dead: 0,
+    agent_lies: 0,
+    agent_blind: 0,
+    replugged: 0,
 };
 
 fn plan_of(pairs: u32) -> Plan {

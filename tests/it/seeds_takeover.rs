@@ -44,17 +44,9 @@ fn taken_over_at_any_point() {
 }
 
 /// So that much is taken back: what the first executor sent lands where the second has gone back already.
-const HARSH: Faults = Faults {
-    lost_before: 5,
-    lost_after: 5,
-    refused: 3,
-    blind: 2,
-    ignored: 0,
-    soft_ignored: 0,
-    slow_power_ms: 500,
-    hook_fails: 60,
-    button: 0,
-};
+fn harsh() -> Faults {
+    Faults { lost_before: 5, lost_after: 5, refused: 3, blind: 2, slow_power_ms: 500, hook_fails: 60, ..Faults::default() }
+}
 
 #[test]
 fn without_its_gates_a_take_over_is_caught() {
@@ -63,7 +55,7 @@ fn without_its_gates_a_take_over_is_caught() {
     let caught = |bugs: TakeoverBugs, needle: &str| {
         let found = (0..4_000).filter(|seed| {
             let (_, pause) = drawn(*seed, 40);
-            let run = run_taken_over(&plan, &fleet, *seed, HARSH, pause, bugs);
+            let run = run_taken_over(&plan, &fleet, *seed, harsh(), pause, bugs);
             check(&plan, &fleet, &run).is_err_and(|e| e.contains(needle))
         });
         found.count()

@@ -4,7 +4,7 @@ use super::iscsi::apply_time;
 use super::line::{Answer, Command, Line};
 use super::system::{Boot, Look, Place};
 use super::wire::{part, text, words};
-use crate::model::{BootOverride, Fault, FaultKind};
+use crate::model::{BootOverride, Fault, FaultKind, PowerRestorePolicy};
 use crate::ports::Deadline;
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Deserialize;
@@ -41,16 +41,28 @@ fn second_tag(sent: Option<&str>, header: Option<String>, body: Option<String>) 
 impl Line {
     /// PATCH with If-Match where the resource gave an ETag. 412 and 428 say that nothing was changed: then the resource
     /// is read once more and the change sent once more.
-    pub(super) async fn patch(&self, url: &Url, change: &Value, deadline: &Deadline) -> Result<Answer, Fault> {
+    /// `seen`: the resource, where it was read just now.
+    pub(super) async fn patch(&self, url: &Url, change: &Value, seen: Option<&Answer>, deadline: &Deadline) -> Result<Answer, Fault> {
         let body = change.to_string();
         let not_after = self.not_after();
-        let patch = |if_match| Command { method: Method::PATCH, url, body: body.as_bytes(), if_match, not_after, deadline };
-        let first = match self.get(url).await {
-            Ok(answer) => tags(&answer),
-            // Some settings resources can be written and not read.
-            Err(trouble) if trouble.status.is_some() => (None, None),
-            // Nothing has been sent that changes anything.
-            Err(trouble) => return Err(Fault { kind: unsent(trouble.fault.kind), ..trouble.fault }),
+        let patch = |if_match| Command {
+            method: Method::PATCH,
+            url,
+            limit: self.command_limit(),
+            body: body.as_bytes(),
+            if_match,
+            not_after,
+            deadline,
+        };
+        let first = match seen {
+            Some(answer) => tags(answer),
+            None => match self.get(url).await {
+                Ok(answer) => tags(&answer),
+                // Some settings resources can be written and not read.
+                Err(trouble) if trouble.status.is_some() => (None, None),
+                // Nothing has been sent that changes anything.
+                Err(trouble) => return Err(Fault { kind: unsent(trouble.fault.kind), ..trouble.fault }),
+            },
         };
         let tag = first.0.or(first.1);
         let refused = match self.send(patch(tag.as_deref())).await {
@@ -64,15 +76,27 @@ impl Line {
     }
 
     pub(super) async fn set_override(&self, place: &Place, want: &BootOverride, deadline: &Deadline) -> Result<(), Fault> {
-        let look = self.look(place).await?;
+        let (look, seen) = self.look_closely(place).await?;
         let change = override_change(&look, want).map_err(|why| Fault::refused(format!("{}: {why}", self.shown(&place.url))))?;
         let mut body = Map::from_iter([("Boot".to_owned(), Value::Object(change))]);
         let settings = self.override_settings(&look).await?;
         if let (Some(_), Some(settings)) = (&settings, &look.settings) {
             apply_time(settings, &mut body);
         }
-        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), deadline).await?;
+        let seen = settings.is_none().then_some(&seen);
+        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen, deadline).await?;
         place.override_pending.store(settings.is_some(), Ordering::Relaxed);
+        self.follow(&answer).await
+    }
+
+    /// Read back by the next look (rule S5).
+    pub(super) async fn set_restore_policy(&self, place: &Place, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
+        let word = match policy {
+            PowerRestorePolicy::AlwaysOn => "AlwaysOn",
+            PowerRestorePolicy::AlwaysOff => "AlwaysOff",
+            PowerRestorePolicy::LastState => "LastState",
+        };
+        let answer = self.patch(&place.url, &json!({ "PowerRestorePolicy": word }), None, deadline).await?;
         self.follow(&answer).await
     }
 

@@ -179,7 +179,7 @@ fn health(status: &Status) -> Option<Health> {
     }
 }
 
-fn restore_policy(text: &str) -> Option<PowerRestorePolicy> {
+pub(super) fn restore_policy(text: &str) -> Option<PowerRestorePolicy> {
     match text {
         "AlwaysOn" => Some(PowerRestorePolicy::AlwaysOn),
         "AlwaysOff" => Some(PowerRestorePolicy::AlwaysOff),

@@ -210,7 +210,7 @@ impl Line {
             }
             None => seen.function.url.clone(),
         };
-        let answer = self.patch(&url, &Value::Object(body), deadline).await?;
+        let answer = self.patch(&url, &Value::Object(body), None, deadline).await?;
         if settings.is_some() {
             *seen.function.written() = Some(want.clone());
         }

@@ -4,6 +4,7 @@
 //! that say that nothing was done at all: 401 (the session has ended: log in again, once) and 412 (see `boot`).
 
 use super::address::Address;
+use super::pace::Pace;
 use super::session::{Auth, Credentials, Login};
 use super::system::{Place, Root};
 use super::tls::{Channel, server_name};
@@ -26,9 +27,8 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 /// So often is a read tried.
 const READ_ATTEMPTS: u32 = 4;
 
-/// The first attempt of a read is not given more than this: what was lost on the way is asked again soon. Later
-/// attempts get twice as much each, up to the limit of any request.
-const FIRST_READ: Duration = Duration::from_secs(5);
+/// A command is given this long at least: BMCs take longer to change something than to show it.
+const COMMAND_MIN: Duration = Duration::from_secs(4);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -64,6 +64,8 @@ impl Answer {
 pub(super) struct Command<'a> {
     pub method: Method,
     pub url: &'a Url,
+    /// For the answer.
+    pub limit: Duration,
     pub body: &'a [u8],
     pub if_match: Option<&'a str>,
     pub not_after: Instant,
@@ -80,6 +82,7 @@ pub(super) struct Line {
     channel: Channel,
     trust: TlsTrust,
     name: String,
+    pace: Pace,
     gate: Semaphore,
     everyone: Arc<Semaphore>,
 }
@@ -98,6 +101,7 @@ impl Line {
             login: Login::new(credentials),
             root: OnceCell::new(),
             places: Mutex::default(),
+            pace: Pace::default(),
             gate: Semaphore::new(limits.requests_at_once.max(1)),
             address,
             limits,
@@ -134,6 +138,13 @@ impl Line {
         self.transfer(request, limit).await
     }
 
+    /// How long a command may take to be answered. What was not answered by then has an unknown result, which only a look
+    /// can clear up, and the look can begin sooner where the BMC is known to be quick.
+    pub(super) fn command_limit(&self) -> Duration {
+        let usual = self.pace.usual().map(|usual| (usual * 2).max(COMMAND_MIN));
+        usual.unwrap_or(self.limits.request_timeout).min(self.limits.request_timeout)
+    }
+
     /// The instant after which a command that is asked for now is no longer sent.
     pub(super) fn not_after(&self) -> Instant {
         Instant::now() + self.limits.request_timeout * 2
@@ -147,7 +158,9 @@ impl Line {
             let refused = self.channel.verifier.refused(&self.name);
             trouble::of_error(&method, &self.shown(&url), &error, limit, &self.trust, refused.as_deref())
         };
+        let sent_at = Instant::now();
         let mut response = self.channel.client.execute(request).await.map_err(failed)?;
+        self.pace.took(sent_at.elapsed());
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::with_capacity(response.content_length().map_or(0, |n| n.min(BODY_BYTES_MAX as u64) as usize));
@@ -183,15 +196,16 @@ impl Line {
     pub(super) async fn fetch(&self, url: &Url, auth: &Auth) -> Result<Answer, Trouble> {
         let until = Instant::now() + self.limits.read_time;
         let mut url = url.clone();
-        let (mut attempt, mut hops) = (0, 0);
+        let (mut attempt, mut late, mut hops) = (0, 0, 0);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let limit = (FIRST_READ * 2u32.pow(attempt)).min(self.limits.request_timeout).min(left);
+            let limit = self.pace.read_limit(late).min(self.limits.request_timeout).min(left);
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
             auth.apply(request.headers_mut());
             let result = self.exchange(request, limit, None).await;
             let pause = FIRST_PAUSE * 2u32.pow(attempt);
+            late += u32::from(result.as_ref().is_err_and(|t| matches!(t.again, Again::AtOnce | Again::WithMoreTime)));
             let (trouble, pause) = match result {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if matches!(answer.status.as_u16(), 307 | 308) && hops < REDIRECTS_MAX => {
@@ -208,6 +222,9 @@ impl Line {
                 Err(trouble) => match trouble.again {
                     Again::No => return Err(trouble),
                     Again::AtOnce => (trouble, Duration::ZERO),
+                    // A hasty attempt may have been too short for a TLS handshake.
+                    Again::WithMoreTime if limit < self.limits.request_timeout.min(left) => (trouble, Duration::ZERO),
+                    Again::WithMoreTime => return Err(trouble),
                     Again::AfterPause => (trouble, pause),
                 },
             };
@@ -238,7 +255,7 @@ impl Line {
     }
 
     pub(super) async fn send_as(&self, command: &Command<'_>, auth: &Auth) -> Result<Answer, Trouble> {
-        let Command { method, url, body, if_match, not_after, deadline } = command;
+        let Command { method, url, limit, body, if_match, not_after, deadline } = command;
         deadline.test(format_args!("{method} {}", self.shown(url)))?;
         let mut request = reqwest::Request::new(method.clone(), (*url).clone());
         let headers = request.headers_mut();
@@ -253,7 +270,7 @@ impl Line {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             gate = Gate::close(&mut request, body.to_vec(), deadline);
         }
-        let answer = self.exchange(request, self.limits.request_timeout, Some(*not_after)).await;
+        let answer = self.exchange(request, *limit, Some(*not_after)).await;
         let held = |trouble| gate.held(format_args!("{method} {}", self.shown(url))).map_or(trouble, Trouble::from);
         let answer = answer.map_err(held)?;
         if answer.status.is_success() { Ok(answer) } else { Err(self.trouble(method, url, &answer)) }

@@ -2,6 +2,7 @@
 //!
 //! - `line`: one BMC, its connection and how a request is made; `session`: its login; `trouble`: what a failure means
 //! - `system`: the ComputerSystem and how it reads; `reset`, `boot`, `iscsi`: what is changed; `facts`: what is learnt
+//! - `pace`: how long this BMC takes, and so how long it is waited for
 //! - `wire`: decoding without trust; `quirks`: what BMCs do otherwise than the specifications say, each by its name
 //! - `tls`, `address`: who may answer, and where requests may go
 //!
@@ -13,6 +14,7 @@ mod facts;
 mod iscsi;
 mod line;
 mod message;
+mod pace;
 pub mod quirks;
 mod reset;
 mod session;
@@ -111,6 +113,14 @@ struct Known {
     line: Arc<Line>,
 }
 
+/// Every BMC holds a connection: as many files as the system lets this process have.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // If it does not work, a connection says so later.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 /// All BMCs.
 pub struct Redfish {
     options: RedfishOptions,
@@ -123,6 +133,7 @@ pub struct Redfish {
 
 impl Redfish {
     pub fn new(options: RedfishOptions, secrets: Arc<dyn Secrets>) -> Redfish {
+        raise_file_limit();
         Redfish {
             channels: tls::Channels::new(options.clone()),
             everyone: Arc::new(Semaphore::new(options.total_at_once.max(1))),
@@ -220,6 +231,12 @@ impl Bmc for Redfish {
             line.set_override(&place, boot, deadline).await.map_err(half)?;
         }
         Ok(())
+    }
+
+    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
+        let line = self.line(at)?;
+        let place = line.place(at.system.as_deref()).await?;
+        line.set_restore_policy(&place, policy, deadline).await
     }
 
     async fn close(&self) {

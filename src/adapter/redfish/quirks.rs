@@ -61,6 +61,7 @@ pub(super) fn spellings(reset: ResetType) -> &'static [&'static str] {
         ResetType::ForceOn => &["ForceOn"],
         ResetType::ForceOff => &["ForceOff"],
         ResetType::GracefulShutdown => &["GracefulShutdown", "PowerOffGraceful"],
+        ResetType::Nmi => &["Nmi"],
     }
 }
 

@@ -65,7 +65,15 @@ impl Line {
         let url = self.address.url(&ability.target)?;
         let body = serde_json::json!({ "ResetType": word }).to_string();
         let answer = self
-            .send(Command { method: Method::POST, url: &url, body: body.as_bytes(), if_match: None, not_after, deadline })
+            .send(Command {
+                method: Method::POST,
+                url: &url,
+                limit: self.command_limit(),
+                body: body.as_bytes(),
+                if_match: None,
+                not_after,
+                deadline,
+            })
             .await
             .map_err(Fault::from)?;
         self.follow(&answer).await
@@ -169,8 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_told_in_our_own_words() {
-        assert_eq!(known(&list(&["PowerOn", "ForceOff", "Nmi"])), Some(vec![ResetType::On, ResetType::ForceOff]));
-        assert_eq!(known(&list(&["Nmi"])), Some(vec![]));
+        assert_eq!(known(&list(&["PowerOn", "ForceOff", "Nmi"])), Some(vec![ResetType::On, ResetType::ForceOff, ResetType::Nmi]));
+        assert_eq!(known(&list(&["Suspend"])), Some(vec![]));
         assert_eq!(known(&[]), None);
     }
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// Logging out must not hold up the end of a run.
 const LOG_OUT_LIMIT: Duration = Duration::from_secs(3);
 
+/// Before a login is tried a second time.
+const AGAIN: Duration = Duration::from_millis(200);
+
 static TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 /// What goes with each request.
@@ -127,7 +130,15 @@ impl Line {
         }
         let Some(credentials) = &self.login.credentials else { return Ok(Arc::new(Auth::Nobody)) };
         let revealed = credentials.reveal().await?;
-        let auth = match self.open_session(&revealed).await? {
+        // A login that got lost is no reason to call a BMC silent.
+        let opened = match self.open_session(&revealed).await {
+            Err(fault) if fault.kind == FaultKind::Transient => {
+                tokio::time::sleep(AGAIN).await;
+                self.open_session(&revealed).await?
+            }
+            opened => opened?,
+        };
+        let auth = match opened {
             Some(session) => session,
             None => revealed.basic()?,
         };
@@ -149,6 +160,7 @@ impl Line {
         let post = Command {
             method: Method::POST,
             url: &url,
+            limit: self.limits.request_timeout,
             body: &body,
             if_match: None,
             not_after: self.not_after(),
@@ -178,8 +190,15 @@ impl Line {
         let Some(auth) = self.login.now() else { return };
         let Auth::Session { url: Some(url), .. } = &*auth else { return };
         self.login.set(None);
-        let delete =
-            Command { method: Method::DELETE, url, body: b"", if_match: None, not_after: self.not_after(), deadline: &Deadline::NONE };
+        let delete = Command {
+            method: Method::DELETE,
+            url,
+            limit: LOG_OUT_LIMIT,
+            body: b"",
+            if_match: None,
+            not_after: self.not_after(),
+            deadline: &Deadline::NONE,
+        };
         let _ = tokio::time::timeout(LOG_OUT_LIMIT, self.send_as(&delete, &auth)).await;
     }
 }

@@ -1,5 +1,6 @@
 //! The ComputerSystem: which one, how its power reads, and who answers.
 
+use super::facts::restore_policy;
 use super::line::{Answer, Line};
 use super::session::Auth;
 use super::trouble::Trouble;
@@ -78,6 +79,8 @@ pub(super) struct Look {
     pub boot: Option<Boot>,
     #[serde(rename = "Actions", deserialize_with = "part")]
     actions: Option<Actions>,
+    #[serde(rename = "PowerRestorePolicy", deserialize_with = "text")]
+    restore: Option<String>,
     #[serde(rename = "@Redfish.Settings", deserialize_with = "part")]
     pub settings: Option<Settings>,
     #[serde(rename = "@odata.etag", deserialize_with = "text")]
@@ -193,6 +196,7 @@ impl Look {
             identity: Identity::clean(self.uuid.as_deref(), self.serial.as_deref()),
             boot_progress: self.progress.as_ref().and_then(|p| boot_progress(p.last.as_deref()?)),
             boot_override: self.boot.as_ref().map(Boot::asked).unwrap_or_default(),
+            restore_policy: self.restore.as_deref().and_then(restore_policy),
         }
     }
 }

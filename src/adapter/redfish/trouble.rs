@@ -30,6 +30,8 @@ pub(super) enum Again {
     No,
     /// It has waited already.
     AtOnce,
+    /// Not connected in time: only where the time was shorter than it need be.
+    WithMoreTime,
     AfterPause,
 }
 
@@ -99,7 +101,7 @@ pub(super) fn of_error(
     let fate = if kind == FaultKind::Unknown { "; it may have been carried out" } else { "" };
     // Who does not even take the connection within its limit will not do so in the next second either.
     let again = match (error.is_timeout(), not_sent) {
-        (true, true) => Again::No,
+        (true, true) => Again::WithMoreTime,
         (true, false) => Again::AtOnce,
         (false, _) => Again::AfterPause,
     };

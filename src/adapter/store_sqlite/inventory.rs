@@ -151,26 +151,26 @@ impl SqliteStore {
 #[async_trait]
 impl Inventory for SqliteStore {
     async fn fleet(&self) -> Result<Fleet, Fault> {
-        let raw = self.inner.writer.wait_async(false, Raw::read).await?;
+        let raw = self.reader().wait_async(false, Raw::read).await?;
         let (tell, told) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || drop(tell.send(raw.fleet())));
         Ok(told.await.unwrap_or_else(|_| Err(Failure::Undone("the thread that reads the fleet has ended".into())))?)
     }
 
     async fn node(&self, id: NodeId) -> Result<Node, Fault> {
-        self.inner.writer.wait_async(false, move |db| rows::node(db, id)).await?.ok_or_else(|| no_node(id))
+        self.reader().wait_async(false, move |db| rows::node(db, id)).await?.ok_or_else(|| no_node(id))
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {
-        self.inner.writer.wait_async(false, move |db| rows::connector(db, id)).await?.ok_or_else(|| no_connector(id))
+        self.reader().wait_async(false, move |db| rows::connector(db, id)).await?.ok_or_else(|| no_connector(id))
     }
 
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault> {
-        self.inner.writer.wait_async(false, move |db| rows::target(db, id)).await?.ok_or_else(|| no_target(id))
+        self.reader().wait_async(false, move |db| rows::target(db, id)).await?.ok_or_else(|| no_target(id))
     }
 
     async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault> {
-        Ok(self.inner.writer.wait_async(false, move |db| rows::same_volume(db, id)).await?)
+        Ok(self.reader().wait_async(false, move |db| rows::same_volume(db, id)).await?)
     }
 
     async fn change(&self, wanted: &Change, deadline: &Deadline) -> Result<(), Fault> {

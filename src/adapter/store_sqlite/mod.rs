@@ -9,6 +9,7 @@
 //! - Network file systems are refused (`open`): their locks cannot be relied on, and two processes that both believe to
 //!   hold the store would both drive machines.
 
+mod attestations;
 mod inventory;
 mod journal;
 mod lease;
@@ -35,6 +36,9 @@ pub struct SqliteStore {
 
 struct Inner {
     id: StoreId,
+    /// A thread and a connection of its own: a look at the records does not wait for a commit. It sees everything that was
+    /// answered before it was asked. Closed first: only the writer can put the log back into the file.
+    reader: Option<Writer>,
     writer: Writer,
     locks: lock::Locks,
 }
@@ -61,8 +65,14 @@ impl SqliteStore {
     }
 
     fn start(opened: open::Opened, locks: lock::Locks) -> Result<SqliteStore, StoreError> {
-        let writer = Writer::start(opened.connection).map_err(|e| StoreError::Failed(format!("cannot start a thread: {e}")))?;
-        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, locks }) })
+        let no_thread = |e: std::io::Error| StoreError::Failed(format!("cannot start a thread: {e}"));
+        let writer = Writer::start(opened.connection).map_err(no_thread)?;
+        let reader = opened.reader.map(Writer::start).transpose().map_err(no_thread)?;
+        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, reader, locks }) })
+    }
+
+    fn reader(&self) -> &Writer {
+        self.inner.reader.as_ref().unwrap_or(&self.inner.writer)
     }
 
     /// When the store was made.
@@ -86,7 +96,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&rusqlite::Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.inner.writer.wait(false, work)
+        self.reader().wait(false, work)
     }
 }
 

@@ -4,6 +4,7 @@ use super::migrate::{FORMAT, format, migrate};
 use super::{meta, now, set_meta, writer::in_words};
 use crate::model::StoreId;
 use crate::ports::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -16,6 +17,8 @@ const BUSY: Duration = Duration::from_secs(10);
 
 pub(super) struct Opened {
     pub connection: Connection,
+    /// For reads alone: in the write-ahead log they need not wait for a commit. A store in memory has none.
+    pub reader: Option<Connection>,
     pub id: StoreId,
 }
 
@@ -38,8 +41,9 @@ pub(super) fn file(path: &Path) -> Result<Opened, StoreError> {
     }
     check(&connection, &shown)?;
     write_ahead(&connection).map_err(failed)?;
-    let opened = prepare(connection).map_err(|e| failed(in_words(&e)))?;
+    let mut opened = prepare(connection).map_err(|e| failed(in_words(&e)))?;
     check(&opened.connection, &shown)?;
+    opened.reader = Some(reader(path).map_err(|e| failed(in_words(&e)))?);
     sync_directory(path).map_err(failed)?;
     Ok(opened)
 }
@@ -87,6 +91,15 @@ fn check(connection: &Connection, shown: &str) -> Result<(), StoreError> {
     Err(StoreError::Format { path: shown.to_owned(), found, known: FORMAT, hint: hint.into() })
 }
 
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    Ok(connection)
+}
+
 /// The switch to the write-ahead log needs the file alone and does not wait for it.
 fn write_ahead(connection: &Connection) -> Result<(), String> {
     let mut outcome = Err(String::new());
@@ -103,6 +116,8 @@ fn write_ahead(connection: &Connection) -> Result<(), String> {
 
 fn prepare(mut connection: Connection) -> rusqlite::Result<Opened> {
     connection.set_prepared_statement_cache_capacity(64);
+    // Else some statements are planned anew each time that a parameter is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     // What a savepoint would take back is kept in memory, and a group commit of a large fleet fits into the cache
@@ -119,7 +134,7 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Opened> {
     }
     let id = meta(&transaction, "store_id")?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     transaction.commit()?;
-    Ok(Opened { connection, id: StoreId(id) })
+    Ok(Opened { connection, reader: None, id: StoreId(id) })
 }
 
 /// A new file is there after a power cut only if its directory is on the disk as well.

@@ -63,9 +63,23 @@ fn plan_of(count: u32) -> Arc<Plan> {
     let machine = |name: String| Machine { node: NodeId::derived(&name), name, identity: Identity::default() };
     let switchover = |n: u32| {
         let pair = Pair { source: machine(format!("web-{n:02}")), destination: machine(format!("spare-{n:02}")) };
-        let off =
-            PowerOff { machine: pair.source.clone(), soft: None, hard: Some(ResetType::ForceOff), landing: Span::secs(1), way_back: None };
-        let fence = Fence { pair: pair.clone(), reads: 3, apart: Span::secs(1), landing: Span::secs(1) };
+        let off = PowerOff {
+            machine: pair.source.clone(),
+            soft: None,
+            hard: Some(ResetType::ForceOff),
+            landing: Span::secs(1),
+            silent: None,
+            way_back: None,
+        };
+        let fence = Fence {
+            pair: pair.clone(),
+            reads: 3,
+            apart: Span::secs(1),
+            landing: Span::secs(1),
+            bmc: true,
+            silent: None,
+            levels: Vec::new(),
+        };
         crate::plan::Switchover {
             id: SwitchoverId(n),
             source: pair.source,
@@ -102,7 +116,7 @@ fn reset(n: u32, step: u32, attempt: u32) -> Event {
 
 fn achieved(n: u32, step: u32) -> Event {
     let read = Read { at: Time(0), node: NodeId::derived(&format!("web-{n:02}")), power: PowerState::Off, who: None };
-    Event::Achieved { switchover: SwitchoverId(n), step, how: How::Acted, after: vec![read; 3], hook: None }
+    Event::Achieved { switchover: SwitchoverId(n), step, how: How::Acted, after: vec![read; 3], hook: None, fence: None }
 }
 
 fn finished(n: u32, outcome: Outcome, why: Option<Reason>) -> Event {

@@ -1,10 +1,10 @@
 //! What an event is to a person who looks on.
 
-use crate::engine::{Entry, Event, How, Outcome, Phase, Progress, Read, Told, Track};
+use crate::engine::{Entry, Event, How, Outcome, Phase, Progress, Read, Told, Track, Voucher};
 use crate::model::*;
 use crate::plan::Plan;
 use crate::report::{Stamp, brief, text};
-use crate::step::Step;
+use crate::step::{FenceLevel, Step};
 
 /// How much a line matters, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,10 @@ fn of_switchover(plan: &Plan, track: &Track, index: usize, started: &[Option<Tim
             let again = if *attempt > 0 { format!(", attempt {}", attempt + 1) } else { String::new() };
             (Weight::Step, format!("{label}  {reset} to {}{again}", name(node)))
         }
+        Event::Intended { command: Told::Agents(agents), .. } => (Weight::Step, format!("{label}  off by {}", agents.join(" and "))),
         Event::Intended { .. } => return None,
+        Event::FenceLevel { level, why, .. } => (Weight::Odd, format!("{label}  {why}; {}", next_level(step?, *level))),
+        Event::Achieved { fence: Some(voucher), .. } => (Weight::Step, format!("{label}  {}", vouched(voucher))),
         Event::Achieved { how, after, hook, .. } => (Weight::Step, format!("{label}  {}", achieved(step?, *how, after, hook.as_ref()))),
         Event::Retried { attempt, why, .. } => (Weight::Retry, format!("{label}  attempt {} came to nothing: {why}", attempt + 1)),
         Event::Tolerated { why, .. } => (Weight::Odd, format!("{label}  {why}; going on")),
@@ -123,6 +126,25 @@ fn achieved(step: &Step, how: How, after: &[Read], hook: Option<&HookResult>) ->
         How::Acted => what,
         How::AlreadySo => format!("{what} (already so)"),
         How::FoundDone => format!("{what} (found done)"),
+    }
+}
+
+/// Who is asked now.
+fn next_level(step: &Step, level: u32) -> String {
+    match step.fence().and_then(|f| f.level(level)) {
+        None => "the BMC is asked again".into(),
+        Some(FenceLevel::Agents(calls)) => format!("asking {}", calls.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")),
+        Some(FenceLevel::Attestation { expires }) => format!(
+            "look at the machine, then `coldswap attest {} --off --by NAME --reason TEXT`; it is waited for {expires}",
+            step.subject()
+        ),
+    }
+}
+
+fn vouched(voucher: &Voucher) -> String {
+    match voucher {
+        Voucher::Agents(reads) => format!("off by agent, {} status reads", reads.len()),
+        Voucher::Attestation { by, reason, .. } => format!("{by} attested that it is off: {reason}"),
     }
 }
 

@@ -106,9 +106,12 @@ pub(super) fn fences(page: &mut Page, report: &Report) {
 }
 
 fn fence_line(s: &SwitchoverReport, fence: &FenceReport) -> String {
-    let sent: Vec<String> = fence.sent.iter().filter_map(|sent| Some(format!("{} {}", sent.reset?, sent.at.clock()))).collect();
+    let sent: Vec<String> = fence.sent.iter().filter_map(sent_words).collect();
     let sent = if sent.is_empty() { "nothing sent".to_owned() } else { sent.join(", ") };
     let Some(held) = fence.held_at else { return format!("{}: {sent}; the fence did not hold", s.source.name) };
+    if let Some(voucher) = &fence.voucher {
+        return vouched_line(s, fence, voucher, &held.clock());
+    }
     let reads: Vec<&ReadReport> = fence.reads.iter().filter(|r| r.node == s.source.name).collect();
     let times: Vec<String> = reads.iter().map(|r| r.at.clock()).collect();
     let state = if reads.iter().all(|r| r.power == PowerState::Off) { "Off" } else { "not Off" };
@@ -121,4 +124,31 @@ fn fence_line(s: &SwitchoverReport, fence: &FenceReport) -> String {
         }
     }
     line
+}
+
+fn sent_words(sent: &Sent) -> Option<String> {
+    match sent.reset {
+        Some(reset) => Some(format!("{reset} {}", sent.at.clock())),
+        None if sent.agents.is_empty() => None,
+        None => Some(format!("off by {} {}", sent.agents.join(" and "), sent.at.clock())),
+    }
+}
+
+/// The BMC was silent; somebody else's word is what the fence rests on.
+fn vouched_line(s: &SwitchoverReport, fence: &FenceReport, voucher: &VoucherReport, held: &str) -> String {
+    let name = &s.source.name;
+    match voucher {
+        VoucherReport::Agents(reads) => {
+            let sent: Vec<String> = fence.sent.iter().filter_map(sent_words).collect();
+            let reads: Vec<String> = reads.iter().map(|r| format!("{} {} {} {}", r.agent, r.plug, r.state, r.at.clock())).collect();
+            format!("{name}: its BMC was silent; {}; status {}; held {held}", sent.join(", "), reads.join(", "))
+        }
+        VoucherReport::Attestation { by, reason, at, until, .. } => {
+            format!(
+                "{name}: its BMC was silent; {by} attested at {} that it is off ({reason}), until {}; held {held}",
+                at.clock(),
+                until.clock()
+            )
+        }
+    }
 }

@@ -152,7 +152,7 @@ fn body(check: &Check<'_>, tree: &Tree) -> Option<TemplateValue> {
     }
 }
 
-fn sensitive_map(check: &Check<'_>, raw: &Map<RawSensitive>) -> Option<BTreeMap<String, SensitiveTemplate>> {
+pub(super) fn sensitive_map(check: &Check<'_>, raw: &Map<RawSensitive>) -> Option<BTreeMap<String, SensitiveTemplate>> {
     let read: Vec<_> = raw.iter().map(|(name, value)| Some((name.value.clone(), sensitive(check, value)?))).collect();
     read.into_iter().collect()
 }

@@ -1,16 +1,15 @@
 //! From what is written to what is meant: defaults, expressions, names that must fit each other.
 
+mod fence;
 mod hooks;
 mod matching;
 mod places;
 mod sources;
 mod windows;
 
-use super::raw::{RawFence, RawRunbook, RawVia};
+use super::raw::{RawPower, RawRunbook, RawVia};
 use super::shape::{At, Reading};
-use super::{
-    BmcFence, BootPolicy, BootReady, BootVia, Expression, Files, HardOff, Limits, Mode, Names, Pool, PowerPolicy, Runbook, Template,
-};
+use super::{BootPolicy, BootReady, BootVia, Expression, Files, HardOff, Limits, Mode, Names, Pool, PowerPolicy, Runbook, Template};
 use crate::diagnostic::{Diagnostic, LineIndex, codes};
 use crate::model::{ProvisionState, Span, Threshold};
 use serde_json::Value as Json;
@@ -60,7 +59,7 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
     let matching = matching::matching(check, &raw.matching);
     let mode = raw.mode.as_ref().map_or(Mode::Planned, |m| m.value);
     let power = power(check, raw, mode);
-    let fence = fence(check, raw);
+    let (fence, vouchers) = fence::fence(check, raw);
     let boot = boot(raw);
     let hooks = hooks::hooks(check, raw);
     let limits = limits(check, raw);
@@ -80,6 +79,7 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
         matching: matching?,
         power,
         fence,
+        vouchers,
         boot,
         hooks,
         limits,
@@ -152,6 +152,7 @@ fn power(check: &Check<'_>, raw: &RawRunbook, mode: Mode) -> PowerPolicy {
     let policy = PowerPolicy {
         soft_off: written.soft_off.as_ref().map_or(soft, |s| s.value),
         hard_off: written.hard_off.as_ref().map_or(hard, |h| h.value),
+        crash_dump: crash_dump(check, written),
     };
     if policy.soft_off == Span::ZERO && policy.hard_off == HardOff::Never {
         let at = written.hard_off.as_ref().map(|h| &h.at).or(written.soft_off.as_ref().map(|s| &s.at));
@@ -171,18 +172,16 @@ fn power(check: &Check<'_>, raw: &RawRunbook, mode: Mode) -> PowerPolicy {
     policy
 }
 
-fn fence(check: &Check<'_>, raw: &RawRunbook) -> BmcFence {
-    let levels = raw.fence.as_deref().unwrap_or_default();
-    let bmc = levels.iter().find_map(|l| match &l.value {
-        RawFence::Bmc { reads, apart } => Some((reads, apart)),
-        _ => None,
-    });
-    let Some((reads, apart)) = bmc else { return BmcFence::default() };
-    if let Some(apart) = apart.as_ref().filter(|a| a.value == Span::ZERO) {
-        check.reading.hinted(codes::OUT_OF_RANGE, "`0s` between two reads makes them one", &apart.at, "the default is `10s`");
+/// A kernel writes a compressed dump of a large machine within a minute, or not at all (kdump on a network).
+const CRASH_DUMP: Span = Span::mins(1);
+
+fn crash_dump(check: &Check<'_>, raw: &RawPower) -> Option<Span> {
+    let asked = raw.nmi_before_off.as_ref().is_some_and(|n| n.value);
+    if let Some(dump) = raw.crash_dump.as_ref().filter(|_| !asked) {
+        let message = "`crash_dump` has no effect without `nmi_before_off: true`";
+        check.reading.tell(Diagnostic::warning(codes::CONTRADICTION, message), &dump.at);
     }
-    let default = BmcFence::default();
-    BmcFence { reads: reads.as_ref().map_or(default.reads, At::small), apart: apart.as_ref().map_or(default.apart, |a| a.value) }
+    asked.then(|| raw.crash_dump.as_ref().map_or(CRASH_DUMP, |d| d.value))
 }
 
 fn boot(raw: &RawRunbook) -> BootPolicy {

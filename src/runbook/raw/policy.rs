@@ -11,12 +11,13 @@ pub struct RawPower {
     pub soft_off: Option<At<Span>>,
     pub hard_off: Option<At<HardOff>>,
     pub nmi_before_off: Option<At<bool>>,
+    pub crash_dump: Option<At<Span>>,
 }
 
 /// One level of the fence.
 #[derive(Clone, Debug)]
 pub enum RawFence {
-    Bmc { reads: Option<At<i64>>, apart: Option<At<Span>> },
+    Bmc { reads: Option<At<i64>>, apart: Option<At<Span>>, silent: Option<At<Span>> },
     Agent(RawAgent),
     Attestation { expires: Option<At<Span>> },
     All(Vec<At<RawFence>>),
@@ -48,8 +49,9 @@ pub fn power() -> Record<RawPower> {
         let soft_off = f.optional("soft_off", "how long the operating system may take; 0s: it is not asked", span());
         let hard = words(&[("after_soft", HardOff::AfterSoft), ("at_once", HardOff::AtOnce), ("never", HardOff::Never)]);
         let hard_off = f.optional("hard_off", "when ForceOff may be sent", hard);
-        let nmi_before_off = f.optional("nmi_before_off", "ask for a crash dump first", flag());
-        Some(RawPower { soft_off, hard_off, nmi_before_off })
+        let nmi_before_off = f.optional("nmi_before_off", "send an NMI first, for a crash dump", flag());
+        let crash_dump = f.optional("crash_dump", "how long the crash dump may take; default 1m", span());
+        Some(RawPower { soft_off, hard_off, nmi_before_off, crash_dump })
     })
 }
 
@@ -80,7 +82,9 @@ fn single(f: &mut Fields<'_>) -> Option<RawFence> {
         record("bmc fence", |f| {
             let reads = f.optional("reads", "how often Off must be read; default 3", number(2, 100));
             let apart = f.optional("apart", "time between two reads; default 10s", span());
-            Some(RawFence::Bmc { reads, apart })
+            let about = "how long a BMC that does not answer is tried before the next level is asked; default 5m, 1m in a disaster";
+            let silent = f.optional("silent", about, span());
+            Some(RawFence::Bmc { reads, apart, silent })
         }),
     );
     let agent = f.optional(

@@ -102,3 +102,35 @@ async fn power_commands_are_refused_as_bmcs_refuse_them() {
     pause(150).await;
     assert_eq!(lab.really("c"), PowerState::Off);
 }
+
+#[tokio::test]
+async fn a_feed_that_comes_back_starts_what_its_restore_policy_says() {
+    let policies = [(PowerRestorePolicy::AlwaysOn, "On"), (PowerRestorePolicy::LastState, "On"), (PowerRestorePolicy::AlwaysOff, "Off")];
+    for (policy, after) in policies {
+        let facts = Facts { power_restore_policy: Some(policy), ..Facts::default() };
+        let machine = MachineSpec { on: true, facts, ..booting("a", "v") };
+        let lab = Lab::of(FleetSpec { machines: vec![machine], ..FleetSpec::default() }).await;
+        let order = lab.client.post(format!("{}/power", lab.running.lab_url())).json(&json!({"machine": "a", "do": "power_cut"}));
+        assert_eq!(order.send().await.expect("answer").status(), 204);
+        assert_eq!(lab.power("a").await, after, "{policy:?}");
+    }
+}
+
+/// The client of this crate sets what the simulator shows, and it holds when the feed comes back.
+#[tokio::test]
+async fn a_restore_policy_that_was_set_keeps_a_machine_off() {
+    use coldswap::adapter::redfish::{Redfish, RedfishOptions};
+    use coldswap::adapter::secrets::SystemSecrets;
+    use coldswap::model::Node;
+    use coldswap::ports::Bmc;
+    let facts = Facts { power_restore_policy: Some(PowerRestorePolicy::AlwaysOn), ..Facts::default() };
+    let lab = Lab::of(FleetSpec { machines: vec![MachineSpec { on: true, facts, ..booting("a", "v") }], ..FleetSpec::default() }).await;
+    let redfish = Redfish::new(RedfishOptions::default(), std::sync::Arc::new(SystemSecrets::default()));
+    let at = Node::named("a", lab.running.address_of("a").expect("a")).bmc;
+    assert_eq!(redfish.read(&at).await.expect("look").restore_policy, Some(PowerRestorePolicy::AlwaysOn));
+    redfish.set_restore_policy(&at, PowerRestorePolicy::AlwaysOff, &coldswap::ports::Deadline::NONE).await.expect("accepted");
+    assert_eq!(redfish.read(&at).await.expect("look").restore_policy, Some(PowerRestorePolicy::AlwaysOff));
+    assert!(lab.running.power_cut("a"));
+    assert_eq!(lab.power("a").await, "Off");
+    assert!(lab.holders("v").is_empty());
+}

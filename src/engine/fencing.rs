@@ -1,0 +1,86 @@
+//! What the engine does for the fence: its levels, its evidence, what of it stands in for a silent source, and which
+//! power commands may still land (rules S1 and S6).
+
+use super::flight::State;
+use super::*;
+use crate::step::{Command, FenceLevel, StandIn};
+
+/// So many looks at least must have found nobody at home before the next level is asked.
+pub(super) const SILENT_LOOKS: u32 = 3;
+/// So often may a fence change its level.
+const LEVEL_CHANGES: u32 = 8;
+
+impl Engine {
+    /// A recorded fence stands in until it is void. An attestation's end counts at every step that could let the
+    /// destination write: not on the way back, which gives everything to the source again, and not for the last look
+    /// after the boot.
+    pub(super) fn stand_in(&self, now: Time, index: usize) -> StandIn {
+        let track = &self.progress.tracks[index];
+        let Some(fence) = &track.fence else { return StandIn::None };
+        let counts = track.phase == Phase::Forward && !matches!(self.step(index), Some(Step::AwaitBoot(_)));
+        match fence.until.filter(|until| counts && *until <= now) {
+            None => StandIn::Holds,
+            Some(until) => {
+                let name = &self.plan.switchovers[index].source.name;
+                let text = format!("the attestation of {} that `{name}` is off expired at {until}, and its BMC is silent", fence.by);
+                StandIn::Expired(Reason::new(ReasonCode::FenceExpired, text))
+            }
+        }
+    }
+
+    /// The level to ask when the fence's own cannot tell, if the runbook has one more.
+    pub(super) fn next_level(&self, index: usize) -> Option<u32> {
+        let next = self.progress.tracks[index].level + 1;
+        let forward = self.progress.tracks[index].phase == Phase::Forward;
+        self.step(index).and_then(Step::fence).filter(|f| forward && f.level(next).is_some()).map(|_| next)
+    }
+
+    /// The fence goes on at another level. A BMC that comes and goes must not keep it going for ever.
+    pub(super) fn fence_at(&mut self, now: Time, index: usize, level: u32, why: Reason) {
+        if self.progress.tracks[index].levels_changed >= LEVEL_CHANGES {
+            return self.give_up(now, index, why, None);
+        }
+        let step = self.progress.tracks[index].number();
+        self.record(now, Event::FenceLevel { switchover: self.id(index), step, level, why });
+        self.flights[index].fresh_attempt();
+        self.flights[index].state = State::Idle;
+        self.idle.push(index);
+    }
+
+    /// Rule S6: what changes power may land late, an agent's `off` as well as a BMC's reset.
+    pub(super) fn mark(&mut self, now: Time, index: usize, command: &Command) {
+        let switchover = &self.plan.switchovers[index];
+        let (node, reset) = match command {
+            Command::Reset { node, reset } if reset.leads_to().is_some() => (*node, *reset),
+            Command::Agents(_) => (switchover.source.node, ResetType::ForceOff),
+            _ => return,
+        };
+        let lands_by = now + switchover.landing;
+        self.flights[index].quiet_until = lands_by;
+        self.marks.push((node, PowerMark { reset, sent_at: now, lands_by }));
+    }
+
+    /// The evidence of a fence for which another than the BMC vouched.
+    pub(super) fn voucher(&mut self, index: usize) -> Option<Voucher> {
+        let level = self.progress.tracks[index].level;
+        let (plugs, word) = (std::mem::take(&mut self.flights[index].plugs), self.flights[index].attestation.take());
+        match self.step(index)?.fence()?.level(level)? {
+            FenceLevel::Agents(_) => Some(Voucher::Agents(plugs)),
+            FenceLevel::Attestation { expires } => word.map(|word| {
+                let until = word.counts_until(*expires);
+                Voucher::Attestation { id: word.id, by: word.by, reason: word.reason, at: word.at, until }
+            }),
+        }
+    }
+
+    /// A destination that was told On once and came On has landed: the next run need not wait for it.
+    pub(super) fn clear_mark(&mut self, now: Time, index: usize) {
+        if let Some(Step::PowerOn(on)) = self.step(index)
+            && self.progress.tracks[index].attempt == 0
+            && !self.flights[index].inherited
+        {
+            let mark = PowerMark { reset: on.reset, sent_at: now, lands_by: now };
+            self.marks.push((on.pair.destination.node, mark));
+        }
+    }
+}

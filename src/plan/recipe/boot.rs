@@ -1,0 +1,103 @@
+//! What the two machines' firmware opens, before and after.
+
+use super::*;
+
+#[derive(Default)]
+pub(super) struct BootSteps {
+    pub clear: Option<ClearSourceBoot>,
+    pub configure: Option<ConfigureBoot>,
+}
+
+impl Cook<'_> {
+    pub(super) fn boot(&self) -> Result<BootSteps, Unfit> {
+        match self.runbook.boot.via {
+            BootVia::None => Ok(BootSteps::default()),
+            BootVia::RedfishIscsi => self.iscsi_boot(),
+            BootVia::RedfishOverride => Ok(self.override_boot()),
+        }
+    }
+
+    fn settings_of(&self, node: NodeId) -> BootSettings {
+        match self.fleet.live.get(&node) {
+            Some(Live::Answered { boot, .. }) => boot.clone(),
+            _ => BootSettings::default(),
+        }
+    }
+
+    fn iscsi_boot(&self) -> Result<BootSteps, Unfit> {
+        let targets = self.fleet.targets_of(self.source.id);
+        let boot_target = targets.first().filter(|t| t.boot_index == 0);
+        let initiator =
+            self.fleet.connectors_of(self.source.id).filter(|c| c.kind == ConnectorKind::Iqn).map(|c| c.connector_id.clone()).min();
+        let wanted = boot_target.and_then(|t| t.iscsi_boot(initiator.as_deref().unwrap_or_default()));
+        let Some(wanted) = wanted.filter(|w| !w.is_clear()) else {
+            let why = format!(
+                "`boot.via: redfish-iscsi` needs a boot target of type iscsi with `target_iqn`, and `{}` has none",
+                self.source.name
+            );
+            return Err(self.left(LeftOutCode::BootUnsupported, why));
+        };
+        for node in [self.source, self.destination] {
+            // What a silent source could do was never asked.
+            if !node.abilities.iscsi_boot && !(node.id == self.source.id && self.is_silent() && node.facts_at.is_none()) {
+                let why = format!("`boot.via: redfish-iscsi` needs an adapter with iSCSIBoot, and the BMC of `{}` shows none", node.name);
+                return Err(self.left(LeftOutCode::BootUnsupported, why));
+            }
+        }
+        // A silent source is taken to open what the inventory says.
+        let opened = if self.is_silent() { Some(wanted.clone()) } else { self.settings_of(self.source.id).iscsi };
+        let was = BootSettings { iscsi: Some(opened.unwrap_or_default()), boot_override: None };
+        let opens = was.iscsi.clone().unwrap_or_default();
+        if !opens.is_clear() && (&opens.target, opens.lun) != (&wanted.target, wanted.lun) {
+            let why = format!(
+                "the adapter of `{}` opens `{}` lun {}, but the inventory says `{}` lun {}; correct one of them",
+                self.source.name, opens.target, opens.lun, wanted.target, wanted.lun
+            );
+            return Err(self.left(LeftOutCode::BootMismatch, why));
+        }
+        let clear = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
+        // Whatever it opened before, the way back leaves it opening nothing: a spare that opens a volume is no spare.
+        let destination_was = clear.clone();
+        let asked = BootSettings { iscsi: Some(wanted), boot_override: None };
+        Ok(BootSteps {
+            clear: Some(ClearSourceBoot { pair: self.pair.clone(), settings: clear, was, landing: self.landing }),
+            configure: Some(ConfigureBoot {
+                pair: self.pair.clone(),
+                node: self.destination.id,
+                settings: asked,
+                was: destination_was,
+                landing: self.landing,
+            }),
+        })
+    }
+
+    /// The destination is told to boot as the source did, or from the network where the source says nothing.
+    fn override_boot(&self) -> BootSteps {
+        let only = |o: BootOverride| BootSettings { iscsi: None, boot_override: Some(o) };
+        let of = |node: NodeId| self.settings_of(node).boot_override.unwrap_or_default();
+        let active =
+            |o: &BootOverride| !matches!(o.enabled.as_deref(), Some("Disabled")) && !matches!(o.target.as_deref(), None | Some("None"));
+        let (source, destination) = (of(self.source.id), of(self.destination.id));
+        let off = BootOverride { target: Some("None".into()), enabled: Some("Disabled".into()) };
+        let allowed = &self.source.abilities.override_targets;
+        let can_clear = allowed.is_empty() || allowed.iter().any(|t| t == "None");
+        let target = if active(&source) { source.target.clone() } else { Some("Pxe".to_owned()) };
+        let wanted = BootOverride { target, enabled: Some("Continuous".into()) };
+        let was = if active(&destination) { destination } else { off.clone() };
+        BootSteps {
+            clear: (active(&source) && can_clear).then(|| ClearSourceBoot {
+                pair: self.pair.clone(),
+                settings: only(off),
+                was: only(source.clone()),
+                landing: self.landing,
+            }),
+            configure: Some(ConfigureBoot {
+                pair: self.pair.clone(),
+                node: self.destination.id,
+                settings: only(wanted),
+                was: only(was),
+                landing: self.landing,
+            }),
+        }
+    }
+}

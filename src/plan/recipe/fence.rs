@@ -1,0 +1,154 @@
+//! The fence with its levels, and what goes before it: crash dump and restore policy.
+
+use super::hooks::render_sensitive;
+use super::*;
+use crate::runbook::{AgentTemplate, ExpressionError, SensitiveTemplate, VoucherTemplate};
+use std::collections::BTreeSet;
+
+/// How long a silent BMC is tried where the runbook says nothing. BMCs that restart answer nothing for minutes; in a
+/// disaster the machine is presumed bad, and every minute is one without its service.
+const SILENT: [(Mode, Span); 2] = [(Mode::Planned, Span::mins(5)), (Mode::Disaster, Span::mins(1))];
+
+/// Which nodes an agent's call would switch, worked out once for a whole plan.
+#[derive(Default)]
+pub struct Plugs {
+    /// Calls that some node's own values lead to.
+    by_node: BTreeMap<String, Vec<(AgentCall, BTreeSet<NodeId>)>>,
+}
+
+impl Plugs {
+    /// Every agent of the runbook, told of every node that it could be told of. What is written out and speaks of no node
+    /// is meant for the sources of this plan and nobody else.
+    pub fn of(runbook: &Runbook, fleet: &Fleet, sources: &[NodeId]) -> Plugs {
+        let mut plugs = Plugs::default();
+        for agent in agents(runbook) {
+            let named = agent.options.values().any(|o| matches!(o, SensitiveTemplate::Plain(t) if t.mentions("source")));
+            let nodes: Vec<NodeId> = if named { fleet.nodes.keys().copied().collect() } else { sources.to_vec() };
+            for node in nodes {
+                // A node that lacks what the options speak of is not switched by them.
+                if let Ok(call) = render(agent, &scope(runbook, fleet, node, node)) {
+                    plugs.add(call, node);
+                }
+            }
+        }
+        plugs
+    }
+
+    fn add(&mut self, call: AgentCall, node: NodeId) {
+        let list = self.by_node.entry(call.plug()).or_default();
+        match list.iter_mut().find(|(known, _)| known.switches_the_same(&call)) {
+            Some((_, nodes)) => drop(nodes.insert(node)),
+            None => list.push((call, BTreeSet::from([node]))),
+        }
+    }
+
+    /// Another node that the call would switch as well.
+    fn shared(&self, call: &AgentCall, own: NodeId) -> Option<NodeId> {
+        let list = self.by_node.get(&call.plug())?;
+        list.iter().filter(|(known, _)| known.switches_the_same(call)).flat_map(|(_, nodes)| nodes).find(|n| **n != own).copied()
+    }
+}
+
+fn agents(runbook: &Runbook) -> impl Iterator<Item = &AgentTemplate> {
+    runbook.vouchers.levels.iter().flat_map(|level| match level {
+        VoucherTemplate::Agents(agents) => &agents[..],
+        VoucherTemplate::Attestation { .. } => &[],
+    })
+}
+
+fn scope(runbook: &Runbook, fleet: &Fleet, source: NodeId, destination: NodeId) -> Scope {
+    Scope::new(&runbook.vars).with("source", fleet, source).with("destination", fleet, destination)
+}
+
+fn render(agent: &AgentTemplate, scope: &Scope) -> Result<AgentCall, (String, ExpressionError)> {
+    let option = |(name, value): (&String, _)| match render_sensitive(value, scope) {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(error) => Err((name.clone(), error)),
+    };
+    Ok(AgentCall { name: agent.name.clone(), options: agent.options.iter().map(option).collect::<Result<_, _>>()? })
+}
+
+impl Cook<'_> {
+    /// How long a silent BMC is tried; `None`: nobody else may vouch.
+    pub(super) fn silent(&self) -> Option<Span> {
+        let vouchers = &self.runbook.vouchers;
+        let default = SILENT.iter().find(|(mode, _)| *mode == self.runbook.mode).map(|(_, span)| *span);
+        if vouchers.levels.is_empty() { None } else { vouchers.silent.or(default) }
+    }
+
+    pub(super) fn fence(&self, plugs: &Plugs) -> Result<Step, Unfit> {
+        let runbook = self.runbook;
+        let levels: Vec<FenceLevel> = runbook.vouchers.levels.iter().map(|l| self.level(l, plugs)).collect::<Result<_, _>>()?;
+        Ok(Step::Fence(Fence {
+            pair: self.pair.clone(),
+            reads: runbook.fence.reads,
+            apart: runbook.fence.apart,
+            landing: self.landing,
+            bmc: !runbook.vouchers.bmc_not_enough,
+            silent: self.silent(),
+            levels,
+        }))
+    }
+
+    fn level(&self, level: &VoucherTemplate, plugs: &Plugs) -> Result<FenceLevel, Unfit> {
+        let agents = match level {
+            VoucherTemplate::Attestation { expires } => return Ok(FenceLevel::Attestation { expires: *expires }),
+            VoucherTemplate::Agents(agents) => agents,
+        };
+        let scope = scope(self.runbook, self.fleet, self.source.id, self.destination.id);
+        let mut calls = Vec::with_capacity(agents.len());
+        for agent in agents {
+            let name = &self.source.name;
+            let call = render(agent, &scope).map_err(|(option, error)| {
+                let why = format!("fence agent `{}`, option `{option}`, for `{name}`: {}", agent.name, error.message);
+                self.left(LeftOutCode::FenceIncomplete, why)
+            })?;
+            if let Some(other) = plugs.shared(&call, self.source.id) {
+                let other = self.fleet.nodes.get(&other).map_or_else(|| other.to_string(), |n| n.name.clone());
+                let why = format!("`{call}` would switch off `{other}` as well as `{name}`; give each its own outlet, or another fence");
+                return Err(self.left(LeftOutCode::PlugShared, why));
+            }
+            calls.push(call);
+        }
+        Ok(FenceLevel::Agents(calls))
+    }
+
+    /// A crash dump, where it is asked for and the BMC can do it.
+    pub(super) fn crash_dump(&self) -> Option<Step> {
+        let dump = self.runbook.power.crash_dump.filter(|_| self.can_dump())?;
+        Some(Step::InjectNmi(InjectNmi { machine: self.pair.source.clone(), dump }))
+    }
+
+    pub(super) fn can_dump(&self) -> bool {
+        self.source.abilities.reset_types.as_ref().is_none_or(|t| t.contains(&ResetType::Nmi))
+    }
+
+    /// The source stays off when its feed comes back, where its BMC offers that.
+    pub(super) fn restore_policy(&self) -> Option<Step> {
+        let was = self.offered_policy().filter(|p| *p != PowerRestorePolicy::AlwaysOff)?;
+        let machine = self.pair.source.clone();
+        Some(Step::SetRestorePolicy(SetRestorePolicy { machine, policy: PowerRestorePolicy::AlwaysOff, was, landing: self.landing }))
+    }
+
+    pub(super) fn offered_policy(&self) -> Option<PowerRestorePolicy> {
+        match self.fleet.live.get(&self.source.id) {
+            Some(Live::Answered { reading, .. }) => reading.restore_policy,
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.fleet.live.get(&self.source.id), Some(Live::Silent(_)))
+    }
+
+    /// What is noted where somebody else vouches: nobody could reach the source's firmware then.
+    pub(super) fn note_debt(&self, boot: &super::boot::BootSteps) -> Option<Step> {
+        let clear = boot.clear.as_ref().filter(|_| self.silent().is_some())?;
+        let debt = format!(
+            "never power it on as it is: its boot configuration could not be taken away and opens what `{}` has now; clear it first, then \
+             `coldswap inventory set {} debt=`",
+            self.destination.name, self.source.name
+        );
+        Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings: clear.settings.clone(), debt }))
+    }
+}

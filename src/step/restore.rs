@@ -1,0 +1,125 @@
+//! What the source does when mains power returns, and what is noted where its firmware could not be reached.
+
+use super::boot::BRIEFLY;
+use super::reserve::{held, record};
+use super::*;
+
+/// The source stays off when its feed comes back. Part of the fence where the BMC offers it; what it was is kept in the
+/// plan, for the way back and for failback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetRestorePolicy {
+    pub machine: Machine,
+    pub policy: PowerRestorePolicy,
+    pub was: PowerRestorePolicy,
+    pub landing: Span,
+}
+
+impl SetRestorePolicy {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::System(self.machine.node), Query::Node(self.machine.node)]
+    }
+
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if let Err(verdict) = held(cx, &self.machine, &seen[1]) {
+            return verdict;
+        }
+        let reading = match &seen[0] {
+            Observation::System(reading) => reading,
+            Observation::Unreadable(fault) => {
+                let text = format!("the BMC of `{}` cannot be read: {fault}", self.machine.name);
+                return Verdict::Wait(Reason::new(ReasonCode::NoVoucher, text));
+            }
+            other => unreachable!("a look at a system gives a reading, not {other:?}"),
+        };
+        if self.machine.identity.recognises(&reading.identity) == Some(false) {
+            let text = format!("the BMC of `{}` speaks for another machine", self.machine.name);
+            return Verdict::Refuse(Reason::new(ReasonCode::WrongMachine, text));
+        }
+        if reading.restore_policy == Some(self.policy) { Verdict::Satisfied } else { Verdict::Act }
+    }
+
+    pub(super) fn command(&self, _: &Context) -> Option<Command> {
+        Some(Command::SetRestorePolicy { node: self.machine.node, policy: self.policy })
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Steps(vec![Step::SetRestorePolicy(SetRestorePolicy { policy: self.was, was: self.policy, ..self.clone() })])
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience { silent: BRIEFLY, attempts_max: 3, ..Patience::device(self.landing) }
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.machine.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        (word(self.was).into(), word(self.policy).into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        "when mains power returns".into()
+    }
+}
+
+fn word(policy: PowerRestorePolicy) -> &'static str {
+    match policy {
+        PowerRestorePolicy::AlwaysOn => "AlwaysOn",
+        PowerRestorePolicy::AlwaysOff => "AlwaysOff",
+        PowerRestorePolicy::LastState => "LastState",
+    }
+}
+
+/// Where the source's firmware could not be reached, its record says so: switched on again, it would open a volume that is
+/// another's now. A node with a debt is neither source nor spare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteDebt {
+    pub machine: Machine,
+    /// The boot configuration that should be taken away.
+    pub settings: BootSettings,
+    pub debt: String,
+}
+
+impl NoteDebt {
+    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+        vec![Query::Node(self.machine.node), Query::Boot(self.machine.node)]
+    }
+
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        let node = match record(&self.machine, seen) {
+            Ok((node, _)) => node,
+            Err(wait) => return wait,
+        };
+        match &seen[1] {
+            Observation::Boot(boot) if boot.shows(&self.settings) && node.debt.is_none() => Verdict::Satisfied,
+            Observation::Boot(_) | Observation::Unreadable(_) if node.debt.as_ref() == Some(&self.debt) => Verdict::Satisfied,
+            Observation::Boot(_) | Observation::Unreadable(_) => Verdict::Act,
+            other => unreachable!("a query for a boot configuration gives one, not {other:?}"),
+        }
+    }
+
+    pub(super) fn command(&self, cx: &Context) -> Option<Command> {
+        Some(Command::Change(Change::SetDebt { node: self.machine.node, holder: cx.holder.clone(), debt: Some(self.debt.clone()) }))
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    pub(super) fn patience(&self, _: u32) -> Patience {
+        Patience::RECORD
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.machine.name.clone()
+    }
+
+    pub(super) fn change_text(&self) -> (String, String) {
+        (String::new(), "noted where its boot configuration could not be taken away".into())
+    }
+
+    pub(super) fn remark(&self) -> String {
+        String::new()
+    }
+}

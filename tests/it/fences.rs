@@ -1,0 +1,238 @@
+//! Fences in the simulation: BMCs that are dead or die, agents that lie, feeds that come back, people's words that are old.
+
+use crate::crash::{plan_for_runbook, runbook};
+use coldswap_sim::engine::{Event, Outcome};
+use coldswap_sim::model::*;
+use coldswap_sim::plan::Plan;
+use coldswap_sim::runbook::*;
+use coldswap_sim::sim::*;
+use coldswap_sim::step::{FenceLevel, Step};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Agents whose plug is called like the node, then a person.
+fn vouchers() -> Vouchers {
+    let plug = Template::parse("{{ source.name }}", Names::Switchover, &BTreeMap::new()).expect("a template");
+    let agent = AgentTemplate {
+        name: "fence_test".into(),
+        options: BTreeMap::from([("plug".to_owned(), SensitiveTemplate::Plain(plug))]),
+        at: 0..0,
+        options_at: BTreeMap::new(),
+    };
+    let levels = vec![VoucherTemplate::Agents(vec![agent]), VoucherTemplate::Attestation { expires: Span::secs(20) }];
+    Vouchers { bmc_not_enough: false, silent: Some(Span::secs(2)), levels }
+}
+
+fn book(fleet: &Fleet, pairs: &[(NodeId, NodeId)], mode: Mode) -> Runbook {
+    let mut book = runbook(fleet, pairs, 4, Span::millis(300));
+    book.mode = mode;
+    book.vouchers = vouchers();
+    book.power.crash_dump = Some(Span::millis(200));
+    if mode == Mode::Disaster {
+        book.power = PowerPolicy { soft_off: Span::ZERO, hard_off: HardOff::AtOnce, ..book.power };
+    }
+    book
+}
+
+/// The plan that is made of a fleet whose sources' BMCs are silent already.
+fn disaster(pairs: u32) -> (Fleet, Plan) {
+    let (fleet, ends) = fleet(pairs, 1);
+    let mut seen = fleet.clone();
+    for (source, _) in &ends {
+        seen.live.insert(*source, Live::Silent(Fault::transient("no route to host")));
+    }
+    let plan = plan_for_runbook(&book(&fleet, &ends, Mode::Disaster), &seen, Span::secs(1));
+    assert_eq!(plan.switchovers.len(), ends.len(), "{:?}", plan.left_out);
+    (fleet, plan)
+}
+
+fn dead_world(fleet: &Fleet, seed: u64, faults: Faults) -> World {
+    let mut world = World::new(fleet.clone(), seed, faults);
+    world.dead = fleet.targets.values().map(|t| t.node).collect();
+    world
+}
+
+fn word(fleet: &Fleet, node: NodeId) -> Attestation {
+    let (by, reason) = ("Kim".to_owned(), "pulled both cords".to_owned());
+    Attestation { id: 7, node, by, reason, at: fleet.captured_at, expires_at: fleet.captured_at + Span::mins(60), used_by: None }
+}
+
+/// Only agents, or only a person.
+fn only(plan: &Plan, agents: bool) -> Arc<Plan> {
+    let mut plan = plan.clone();
+    for step in plan.switchovers.iter_mut().flat_map(|s| &mut s.steps) {
+        if let Step::Fence(fence) = step {
+            fence.levels.retain(|l| matches!(l, FenceLevel::Agents(_)) == agents);
+        }
+    }
+    Arc::new(plan)
+}
+
+fn outcomes(plan: &Arc<Plan>, fleet: &Fleet, run: &Run) -> Tally {
+    check(plan, fleet, run).unwrap_or_else(|e| panic!("{e}\n{:#?}", run.journal))
+}
+
+#[test]
+fn an_agent_switches_off_what_a_dead_bmc_cannot() {
+    let (fleet, plan) = disaster(3);
+    let plan = Arc::new(plan);
+    let run = run_in(dead_world(&fleet, 1, Faults::default()), &plan, &[], Bugs::default());
+    assert_eq!(outcomes(&plan, &fleet, &run), Tally::from([(Outcome::SwitchedOver, 3)]));
+    let text = serde_json::to_string(&run.journal.iter().map(|e| &e.event).collect::<Vec<_>>()).expect("json");
+    assert!(text.contains(r#""fence":{"agents":[{"#) && text.contains("fence_test source-00"), "{text}");
+    let tolerated = |e: &&coldswap_sim::engine::Entry| matches!(e.event, Event::Tolerated { .. });
+    assert_eq!(run.journal.iter().filter(tolerated).count(), 3 * 3, "crash dump, power-off and boot configuration of each");
+    for source in plan.switchovers.iter().map(|s| s.source.node) {
+        let debt = run.world.fleet.nodes[&source].debt.as_deref();
+        assert!(debt.is_some_and(|d| d.contains("never power it on")), "{debt:?}");
+    }
+    assert!(text.contains(r#""debt":"`source-00`: never"#), "{text}");
+}
+
+#[test]
+fn a_person_is_asked_where_no_agent_can_be_and_once() {
+    let (fleet, plan) = disaster(1);
+    let source = plan.switchovers[0].source.node;
+    let plan = only(&plan, false);
+    // It is off in truth: what no software can know.
+    let mut truth = fleet.clone();
+    if let Some(Live::Answered { reading, .. }) = truth.live.get_mut(&source) {
+        reading.power = PowerState::Off;
+    }
+    let mut world = dead_world(&truth, 1, Faults::default());
+    world.attestations.insert(source, word(&fleet, source));
+    let run = run_in(world, &plan, &[], Bugs::default());
+    assert_eq!(outcomes(&plan, &fleet, &run), Tally::from([(Outcome::SwitchedOver, 1)]));
+    let used = run.world.attestations[&source].used_by.clone();
+    assert_eq!(used, Some(Holder { run: "r-1".into(), switchover: SwitchoverId(1) }));
+}
+
+#[test]
+fn without_anybody_to_vouch_nothing_moves() {
+    let (fleet, plan) = disaster(1);
+    for (agents, blind) in [(true, 100), (false, 0)] {
+        let plan = only(&plan, agents);
+        let run = run_in(dead_world(&fleet, 3, Faults { agent_blind: blind, ..Faults::default() }), &plan, &[], Bugs::default());
+        let tally = outcomes(&plan, &fleet, &run);
+        assert_eq!(tally.get(&Outcome::SwitchedOver), None, "{tally:?}");
+    }
+}
+
+fn faults_of_fences(rng: &mut Rng) -> Faults {
+    let dead = if rng.percent(80) { 30 + rng.below(71) } else { 0 };
+    let replugged = if rng.percent(30) { rng.below(40) } else { 0 };
+    Faults { dead, agent_lies: rng.below(40), agent_blind: rng.below(30), replugged, button: 0, ..faults_of(rng) }
+}
+
+#[test]
+fn many_seeds_of_fences() {
+    let count: u64 = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3_000);
+    let from: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
+    let (known, ends) = fleet(4, 1);
+    let planned = Arc::new(plan_for_runbook(&book(&known, &ends, Mode::Planned), &known, Span::millis(600)));
+    let (fleet, silent) = disaster(4);
+    let silent = Arc::new(silent);
+    let (mut total, mut unseen, mut agents, mut people) = (Tally::new(), 0, 0, 0);
+    for seed in from..from + count {
+        let mut rng = Rng(seed ^ 0xFE2C_E000);
+        let faults = faults_of_fences(&mut rng);
+        let plan = if seed % 3 == 0 { &planned } else { &silent };
+        let crashes: Vec<CrashAt> = if rng.percent(50) {
+            vec![CrashAt { point: 1 + rng.below(120), survives: [Survives::Events, Survives::EventsAndOrders][rng.below(2) as usize] }]
+        } else {
+            Vec::new()
+        };
+        let world = World::new(fleet.clone(), seed, faults);
+        let run = run_in(world, plan, &crashes, Bugs::default());
+        match check(plan, &fleet, &run) {
+            Ok(tally) => tally.into_iter().for_each(|(o, n)| *total.entry(o).or_insert(0) += n),
+            Err(wrong) => panic!(
+                "seed {seed}: {wrong}\n{faults:?}\n{crashes:?}\nagain: SEED={seed} SEEDS=1 cargo test many_seeds_of_fences\n{:#?}",
+                run.journal.iter().map(|e| (e.at, &e.event)).collect::<Vec<_>>()
+            ),
+        }
+        unseen += run.world.unseen;
+        for entry in &run.journal {
+            if let Event::Achieved { fence: Some(voucher), .. } = &entry.event {
+                match voucher {
+                    coldswap_sim::engine::Voucher::Agents(_) => agents += 1,
+                    coldswap_sim::engine::Voucher::Attestation { .. } => people += 1,
+                }
+            }
+        }
+    }
+    println!("{count} seeds of fences: {total:?}, {agents} fenced by agents, {people} by people, {unseen} restarts that nobody could see");
+    assert!(count < 1_000 || (agents > 100 && total[&Outcome::SwitchedOver] > 1_000), "{agents} {total:?}");
+}
+
+mod planted {
+    //! Tests of the tests: each gate of the fence, taken away, must be missed.
+    use super::*;
+
+    fn caught(plan: &Arc<Plan>, world: impl Fn(u64) -> World, before: &Fleet, bugs: Bugs, needle: &str) -> usize {
+        let wrong = |seed| check(plan, before, &run_in(world(seed), plan, &[], bugs)).is_err_and(|e| e.contains(needle));
+        (0..300).filter(|seed| wrong(*seed)).count()
+    }
+
+    #[test]
+    fn an_agents_exit_that_is_believed() {
+        let (fleet, plan) = disaster(1);
+        let plan = only(&plan, true);
+        let world = |seed| dead_world(&fleet, seed, Faults { agent_lies: 60, slow_power_ms: 2_000, ..Faults::default() });
+        assert!(caught(&plan, world, &fleet, Bugs { agent_exit_believed: true, ..Bugs::default() }, "S1") > 10);
+        assert_eq!(caught(&plan, world, &fleet, Bugs::default(), ""), 0);
+    }
+
+    /// The BMC comes back and says On while agents are asked, or after they have vouched.
+    #[test]
+    fn a_live_on_that_is_overridden() {
+        let (fleet, plan) = disaster(1);
+        let source = plan.switchovers[0].source.node;
+        let mut person = plan.clone();
+        for step in person.switchovers.iter_mut().flat_map(|s| &mut s.steps) {
+            if let Step::Fence(fence) = step {
+                fence.levels = vec![FenceLevel::Attestation { expires: Span::mins(60) }];
+            }
+        }
+        let person = Arc::new(person);
+        // Somebody vouches for the wrong machine, and its BMC answers again: On.
+        let world = |seed| {
+            let mut world = dead_world(&fleet, seed, Faults::default());
+            world.attestations.insert(source, word(&fleet, source));
+            world.revive(source, Span::millis(6_300 + seed * 10));
+            world
+        };
+        let bug = Bugs { live_on_overridden: true, fence_survives_on: true, ..Bugs::default() };
+        assert!(caught(&person, world, &fleet, bug, "S1") > 10);
+    }
+
+    #[test]
+    fn a_fence_that_survives_an_on() {
+        let (fleet, plan) = disaster(1);
+        let plan = only(&plan, true);
+        let world = |seed| dead_world(&fleet, seed, Faults { replugged: 100, ..Faults::default() });
+        assert!(caught(&plan, world, &fleet, Bugs { fence_survives_on: true, ..Bugs::default() }, "S1") > 5);
+        assert_eq!(caught(&plan, world, &fleet, Bugs::default(), ""), 0);
+    }
+
+    #[test]
+    fn an_attestation_that_is_used_twice_or_has_expired() {
+        let (fleet, plan) = disaster(1);
+        let source = plan.switchovers[0].source.node;
+        let plan = only(&plan, false);
+        let bug = Bugs { attestation_believed: true, ..Bugs::default() };
+        let other = Holder { run: "r-0".into(), switchover: SwitchoverId(1) };
+        // It was true once: of an earlier switchover, or of yesterday.
+        let used = Attestation { used_by: Some(other), ..word(&fleet, source) };
+        let old = Attestation { at: fleet.captured_at, expires_at: fleet.captured_at + Span(1), ..word(&fleet, source) };
+        for stale in [used, old] {
+            let world = |seed| {
+                let mut world = dead_world(&fleet, seed, Faults::default());
+                world.attestations.insert(source, stale.clone());
+                world
+            };
+            assert!(caught(&plan, world, &fleet, bug, "S1") > 10);
+            assert_eq!(caught(&plan, world, &fleet, Bugs::default(), ""), 0);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a plan makes of the levels of a fence: who is kept, who is left out, and what is shown.
+
+use crate::crash::runbook;
+use coldswap_sim::model::*;
+use coldswap_sim::plan::{LeftOutCode, Plan, Request, plan, render};
+use coldswap_sim::runbook::*;
+use coldswap_sim::sim::fleet;
+use coldswap_sim::step::Step;
+use std::collections::BTreeMap;
+
+fn agent(name: &str, options: &[(&str, &str)]) -> AgentTemplate {
+    let template = |text: &str| Template::parse(text, Names::Switchover, &BTreeMap::new()).expect("a template");
+    let options = options.iter().map(|(n, t)| ((*n).to_owned(), SensitiveTemplate::Plain(template(t)))).collect();
+    AgentTemplate { name: name.into(), options, at: 0..0, options_at: BTreeMap::new() }
+}
+
+/// Two pairs in disaster mode; the first source's BMC is silent.
+fn planned(levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Plan {
+    let (mut fleet, ends) = fleet(2, 1);
+    for (n, (source, _)) in ends.iter().enumerate() {
+        let labels = &mut fleet.nodes.get_mut(source).expect("a source").labels;
+        labels.insert("outlet".into(), Scalar::Text(format!("{n}")));
+    }
+    fleet.live.insert(ends[0].0, Live::Silent(Fault::transient("no route to host")));
+    change(&mut fleet);
+    let mut book = runbook(&fleet, &ends, 2, Span::millis(300));
+    book.mode = Mode::Disaster;
+    book.sources.left_out = Some(LeftOutPolicy::Allow);
+    book.vouchers = Vouchers { bmc_not_enough: false, silent: None, levels };
+    let request = Request {
+        id: "p-1".into(),
+        store: "store".into(),
+        now: fleet.captured_at,
+        landing: Default::default(),
+        only: Vec::new(),
+        exclude: Vec::new(),
+    };
+    plan(&book, &fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
+}
+
+fn codes(plan: &Plan) -> Vec<LeftOutCode> {
+    plan.left_out.iter().map(|l| l.code).collect()
+}
+
+#[test]
+fn a_silent_source_is_kept_in_a_disaster_with_whom_the_runbook_names() {
+    assert_eq!(codes(&planned(Vec::new(), |_| ())), [LeftOutCode::SilentInDisaster]);
+    let agents = VoucherTemplate::Agents(vec![agent("fence_apc", &[("ip", "10.0.0.9"), ("plug", "{{ source.labels.outlet }}")])]);
+    let plan = planned(vec![agents, VoucherTemplate::Attestation { expires: Span::mins(30) }], |_| ());
+    assert_eq!((codes(&plan), plan.switchovers.len()), (Vec::new(), 2));
+    let text = render(&plan);
+    for part in [
+        "where it is silent for 1m: fence_apc 0 at 10.0.0.9 off, read back, then a person's attestation (counts 30m)",
+        "warning: the BMC of `source-00` is silent (no route to host)",
+        "debt",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let again: Plan = serde_json::from_str(&serde_json::to_string(&plan).expect("json")).expect("a plan");
+    assert_eq!(again, plan);
+}
+
+#[test]
+fn an_outlet_that_switches_another_node_is_refused() {
+    let by_label =
+        || vec![VoucherTemplate::Agents(vec![agent("fence_apc", &[("ip", "10.0.0.9"), ("plug", "{{ source.labels.outlet }}")])])];
+    let same = |fleet: &mut Fleet| {
+        let spare = fleet.nodes.values_mut().find(|n| n.name == "spare-01").expect("a spare");
+        spare.labels.insert("outlet".into(), Scalar::Text("0".into()));
+    };
+    let plan = planned(by_label(), same);
+    assert_eq!(codes(&plan), [LeftOutCode::PlugShared]);
+    assert!(plan.left_out[0].why.contains("`spare-01` as well as `source-00`"), "{}", plan.left_out[0].why);
+    // Written out, it is meant for the sources of the plan, of which there are two.
+    let plan = planned(vec![VoucherTemplate::Agents(vec![agent("fence_apc", &[("plug", "7")])])], |_| ());
+    assert_eq!(codes(&plan), [LeftOutCode::PlugShared, LeftOutCode::PlugShared]);
+}
+
+#[test]
+fn a_node_that_lacks_what_an_agent_is_told_is_left_out_alone() {
+    let level = VoucherTemplate::Agents(vec![agent("fence_apc", &[("plug", "{{ source.labels.outlet }}")])]);
+    let plan = planned(vec![level], |fleet| {
+        for node in fleet.nodes.values_mut().filter(|n| n.name == "source-01") {
+            node.labels.clear();
+        }
+    });
+    assert_eq!((codes(&plan), plan.switchovers.len()), (vec![LeftOutCode::FenceIncomplete], 1));
+}
+
+#[test]
+fn one_outlet_named_for_two_feeds_is_told() {
+    let feed = || agent("fence_apc", &[("ip", "10.0.0.9"), ("plug", "{{ source.labels.outlet }}")]);
+    let plan = planned(vec![VoucherTemplate::Agents(vec![feed(), feed()])], |_| ());
+    assert!(plan.switchovers[0].warnings.iter().any(|w| w.contains("stands twice")), "{:?}", plan.switchovers[0].warnings);
+}
+
+#[test]
+fn the_restore_policy_is_set_where_the_bmc_offers_one_and_given_back() {
+    let plan = planned(Vec::new(), |fleet| {
+        for live in fleet.live.values_mut() {
+            if let Live::Answered { reading, .. } = live {
+                reading.restore_policy = Some(PowerRestorePolicy::LastState);
+            }
+        }
+    });
+    let steps = &plan.switchovers[0].steps;
+    let at = steps.iter().position(|s| matches!(s, Step::SetRestorePolicy(_))).expect("the step");
+    assert!(matches!(steps[at - 1], Step::PowerOff(_)) && matches!(steps[at + 1], Step::Fence(_)));
+    let Step::SetRestorePolicy(set) = &steps[at] else { panic!("the step") };
+    assert_eq!((set.policy, set.was), (PowerRestorePolicy::AlwaysOff, PowerRestorePolicy::LastState));
+    assert!(!plan.switchovers[0].warnings.iter().any(|w| w.contains("restore policy")), "{:?}", plan.switchovers[0].warnings);
+}
