@@ -131,6 +131,10 @@ pub trait Store: Send + Sync {
     /// same commit.
     fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// Put a request into a run's mailbox; its number. Durable when it returns.
+    fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError>;
+    /// Requests with a number above `after`, in order.
+    fn inbox(&self, run: &RunId, after: u64) -> Result<Vec<Posted>, StoreError>;
     /// Execute a run that nobody executes, for `length` at first. [`StoreError::Locked`] where a process holds it,
     /// stopped or not; the lock goes with that process, however it ends.
     fn lock_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError>;

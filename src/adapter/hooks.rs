@@ -47,6 +47,7 @@ impl HookRunner for Hooks {
         match action {
             HookAction::Run(action) => hook_command::run(&job, action).await,
             HookAction::Http(action) => self.http.run(&job, action).await,
+            HookAction::Prompt(_) => Err(job.refused("is a question to a person and nothing that can be run")),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::look::{ASKED_AT_ONCE, learn, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
 use crate::diagnostic::Source;
-use crate::executor::{Claim, Ended, ExecuteError, Ports, claim, entries, execute, gather, take_over};
+use crate::executor::{Claim, Control, Ended, ExecuteError, Ports, claim, entries, execute, gather, take_over};
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::{Lease, Store, StoreError};
@@ -21,10 +21,11 @@ use std::sync::Arc;
 pub struct Go<'a> {
     pub yes: bool,
     pub report: Option<&'a Path>,
+    pub allow_storm: bool,
 }
 
 pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failure> {
-    let go = Go { yes: args.yes, report: args.report.as_deref() };
+    let go = Go { yes: args.yes, report: args.report.as_deref(), allow_storm: args.choose.allow_storm };
     let bytes = files::source(&args.file)?;
     if bytes.text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') && args.file.extension().is_some_and(|e| e == "json") {
         return saved(global, args, &bytes.text, &go).await;
@@ -79,6 +80,9 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
             Failure::refused(format!("`{name}` is not the plan {} that the store knows; it was changed", plan.id)).hint("plan again")
         );
     }
+    if let Some(storm) = plan.storm.as_ref().filter(|_| !go.allow_storm) {
+        return Err(Failure::refused(format!("P024: a storm: {storm}")).hint("if it is meant, `--allow-storm`"));
+    }
     if !agreed(global, &plan, go)? {
         return Ok(ExitCode::Refused);
     }
@@ -130,8 +134,12 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
     }
     let run = ports.store.begin_run(&plan.id, &plan.runbook.name, site.now())?;
     output::note(global, format!("run {run}"));
+    if plan.storm.is_some() && go.allow_storm {
+        let allow = Request::Decide { matter: Matter::Storm, choice: "allow".to_owned(), why: None };
+        ports.store.post(&run, site.now(), &super::people::who(None), &allow)?;
+    }
     let claim = claim(&ports, &run, &site.terms())?;
-    carry_out(global, ports, Arc::new(plan), (run, claim), go.report).await
+    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen()).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -142,6 +150,12 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
     if site.lab && global.store.is_none() {
         return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone"))
             .hint("`coldswap show` still tells what happened"));
+    }
+    // Another process is at it: then a pause is what is to be lifted.
+    match ports.store.lock_run(&run, Span::ZERO) {
+        _ if args.take_over => {}
+        Err(StoreError::Locked { .. }) => return super::people::wait_for(global, &site, &row, args.by.as_deref(), Request::Resume).await,
+        other => drop(other?),
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
     let claim = match args.take_over {
@@ -156,17 +170,19 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         let seconds = left.0.div_ceil(1000);
         output::note(global, format!("the run was taken over before; what was sent then may land for another {seconds} s"));
     }
-    carry_out(global, ports, Arc::new(plan), (run, claim), args.report.as_deref()).await
+    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen()).await
 }
 
-async fn carry_out(
+/// See a run through from wherever it is, and report.
+pub async fn carry_out(
     global: &Global,
     ports: Ports,
     plan: Arc<Plan>,
-    (run, claim): (RunId, Claim),
+    claim: Claim,
     report_file: Option<&Path>,
+    control: tokio::sync::mpsc::UnboundedReceiver<Control>,
 ) -> Result<ExitCode, Failure> {
-    let control = control::listen();
+    let run = claim.run().clone();
     let mut live = Live::new(plan.clone(), global.quiet);
     let ended = execute(plan.clone(), claim, ports.clone(), control, &mut live).await;
     // Who was superseded says nothing more to any BMC, not even good-bye: its sessions end by themselves.

@@ -56,8 +56,16 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Carry out a runbook or a saved plan
     Apply(ApplyArgs),
-    /// Take up a run that was killed, left or parked
+    /// Take up a run that was killed, left or parked; lift a pause
     Resume(ResumeArgs),
+    /// Start nothing new for now; the run waits for `resume`
+    Pause(PauseArgs),
+    /// Start nothing new, finish what is in flight, park the rest
+    Stop(AskArgs),
+    /// Take back what can still go back, skip what has not begun
+    Rollback(RollbackArgs),
+    /// Answer an approval, a canary, a prompt; say where the volumes of a switchover in doubt are
+    Decide(DecideArgs),
     /// Simulated BMCs on loopback, until stopped
     Lab(LabArgs),
     /// Switch one node over, without a runbook
@@ -110,6 +118,9 @@ pub struct ChooseArgs {
     /// Neither these sources nor these spares
     #[arg(long, value_name = "NODE", value_delimiter = ',')]
     pub exclude: Vec<String>,
+    /// More nodes than `limits.refuse_above` are meant; who said so is journalled
+    #[arg(long)]
+    pub allow_storm: bool,
 }
 
 #[derive(Args, Debug)]
@@ -174,6 +185,59 @@ pub struct ResumeArgs {
     pub take_over: bool,
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Who asks, where another process carries the run out [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct AskArgs {
+    pub id: String,
+    /// Who asks [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    pub ask: AskArgs,
+    /// Without `resume` within this time the run is parked
+    #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
+    pub limit: crate::model::Span,
+}
+
+#[derive(Args, Debug)]
+pub struct RollbackArgs {
+    pub id: String,
+    /// Only this one; all, when none is named
+    pub switchover: Option<crate::model::SwitchoverId>,
+    /// Who asks [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    pub id: String,
+    /// `approval`, `canary`, or a switchover such as `s-001`
+    #[arg(value_name = "approval, canary or SWITCHOVER")]
+    pub about: String,
+    /// One of the answers
+    #[arg(required_unless_present_any = ["moved", "not_moved"], conflicts_with_all = ["moved", "not_moved"])]
+    pub choice: Option<String>,
+    /// In doubt: the destination has the volumes and serves
+    #[arg(long, conflicts_with = "not_moved")]
+    pub moved: bool,
+    /// In doubt: the destination does not have them; what was begun is taken back
+    #[arg(long)]
+    pub not_moved: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Who decides [default: the login name]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
 }
 
 #[derive(Args, Debug)]

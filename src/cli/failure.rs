@@ -58,11 +58,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
-        let code = match error {
-            StoreError::Used { .. } | StoreError::Locked { .. } | StoreError::Alive { .. } | StoreError::Format { .. } => ExitCode::Refused,
-            StoreError::Superseded { .. } => ExitCode::Resumable,
-            StoreError::Failed(_) => ExitCode::Bug,
-        };
+        // A disk that is full and a store that cannot be written are no bugs, and nothing was touched yet.
+        let code = if matches!(error, StoreError::Superseded { .. }) { ExitCode::Resumable } else { ExitCode::Refused };
         let hint = match &error {
             StoreError::Locked { run, by: Some(_) } => Some(format!(
                 "if it hangs or is stopped, `coldswap resume {run} --take-over` goes on in its place once its lease has ended"
@@ -87,7 +84,9 @@ impl From<Fault> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Failure {
         match error {
-            ExecuteError::Store(error) => error.into(),
+            ExecuteError::Store(
+                error @ (StoreError::Locked { .. } | StoreError::Superseded { .. } | StoreError::Used { .. } | StoreError::Format { .. }),
+            ) => error.into(),
             other => Failure::Said {
                 message: other.to_string(),
                 hint: Some("nothing more was sent; `coldswap resume` looks again and goes on".into()),

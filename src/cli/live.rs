@@ -108,7 +108,7 @@ impl Live {
         } else {
             bars.land(index);
         }
-        bars.tally(&self.progress);
+        bars.tally(&self.plan, &self.progress);
     }
 }
 
@@ -131,8 +131,10 @@ impl Watch for Live {
         if let Some(line) = line {
             self.show(&line);
         }
-        if let Some(index) = index {
-            self.redraw(index, entry.at);
+        match (index, &mut self.screen) {
+            (Some(index), _) => self.redraw(index, entry.at),
+            (None, Screen::Bars(bars)) => bars.tally(&self.plan, &self.progress),
+            (None, Screen::Lines { .. }) => {}
         }
     }
 

@@ -65,12 +65,14 @@ pub async fn look(
         landing: site.landing(&gathered.fleet)?,
         only: choose.only.clone(),
         exclude: choose.exclude.clone(),
+        allow_storm: choose.allow_storm,
     };
     let sources: Vec<&Source> = source.into_iter().collect();
     match plan::plan(runbook, &gathered.fleet, &request) {
         Ok((mut plan, warnings)) => {
             files::warn(&warnings, &sources);
             plan.switchovers.iter_mut().flat_map(|s| &mut s.steps).for_each(anchor);
+            plan.notify.iter_mut().for_each(|n| anchor_action(&mut n.action));
             Ok(Looked { gathered, plan })
         }
         Err(wrong) => Err(Failure::Diagnostics(wrong, sources.into_iter().cloned().collect())),
@@ -81,14 +83,16 @@ pub async fn look(
 fn anchor(step: &mut Step) {
     let Step::RunHook(hook) = step else { return };
     let hook = &mut hook.hook;
-    for action in [Some(&mut hook.action), hook.check.as_mut(), hook.undo.as_mut()].into_iter().flatten() {
-        if let HookAction::Run(run) = action
-            && let Some(directory) = &mut run.directory
-        {
-            let here = if directory.is_empty() { "." } else { directory.as_str() };
-            if let Ok(absolute) = std::path::absolute(here) {
-                *directory = absolute.display().to_string();
-            }
+    [Some(&mut hook.action), hook.check.as_mut(), hook.undo.as_mut()].into_iter().flatten().for_each(anchor_action);
+}
+
+fn anchor_action(action: &mut HookAction) {
+    if let HookAction::Run(run) = action
+        && let Some(directory) = &mut run.directory
+    {
+        let here = if directory.is_empty() { "." } else { directory.as_str() };
+        if let Ok(absolute) = std::path::absolute(here) {
+            *directory = absolute.display().to_string();
         }
     }
 }

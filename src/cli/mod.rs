@@ -16,6 +16,7 @@ mod lab;
 pub mod live;
 mod look;
 mod output;
+mod people;
 mod plan;
 mod runs;
 mod site;
@@ -51,12 +52,22 @@ pub fn main() -> ExitCode {
             return crate::report::ExitCode::Bug.into();
         }
     };
-    let result = runtime.block_on(dispatch(cli));
+    let result = guarded(|| runtime.block_on(dispatch(cli)));
     runtime.shutdown_background();
     match result {
-        Ok(code) => code.into(),
-        Err(failure) => failure.tell(),
+        Some(Ok(code)) => code.into(),
+        Some(Err(failure)) => failure.tell(),
+        None => {
+            anstream::eprintln!("error: a bug in coldswap, told above; nothing more is sent");
+            anstream::eprintln!("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
+            crate::report::ExitCode::Bug.into()
+        }
     }
+}
+
+/// `None`: it panicked. The journal makes that safe; the exit code says so.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
 }
 
 async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
@@ -67,6 +78,10 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Explain(args) => plan::explain(&global, &args).await,
         Command::Apply(args) => apply::apply(&global, &args).await,
         Command::Resume(args) => apply::resume(&global, &args).await,
+        Command::Pause(args) => people::pause(&global, &args).await,
+        Command::Stop(args) => people::stop(&global, &args).await,
+        Command::Rollback(args) => people::rollback(&global, &args).await,
+        Command::Decide(args) => people::decide(&global, &args).await,
         Command::Lab(args) => lab::serve(&global, &args).await,
         Command::Switchover(args) => switchover::positional(&global, args).await,
         Command::NodeSwitchover(args) => switchover::flagged(&global, args).await,
@@ -98,4 +113,14 @@ fn start_logs(cli: &Cli) {
     };
     // Only a test that runs two commands in one process gets here twice.
     let _ = done;
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_panic_is_a_bug_and_has_the_exit_code_of_one() {
+        assert_eq!(super::guarded(|| 7), Some(7));
+        assert_eq!(super::guarded(|| panic!("a bug, on purpose")), None::<()>);
+        assert_eq!(crate::report::ExitCode::Bug.code(), 1);
+    }
 }

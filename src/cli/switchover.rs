@@ -65,7 +65,7 @@ async fn looked_at(global: &Global, runbook: &Runbook, site: &Site, ports: Ports
         return Ok(ExitCode::Done);
     }
     super::plan::save(&site.store, plan)?;
-    let go = Go { yes: how.yes, report: how.report.as_deref() };
+    let go = Go { yes: how.yes, report: how.report.as_deref(), allow_storm: false };
     if !super::apply::agreed(global, plan, &go)? {
         return Ok(ExitCode::Refused);
     }

@@ -29,6 +29,63 @@ pub enum Event {
     /// Nothing new starts; what is in flight goes on to its end.
     Paused {
         why: Reason,
+        /// The executor waits for `resume` so long; absent: it leaves when nothing is in flight.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Voice>,
+    },
+    /// A pause was lifted.
+    Continued {
+        by: Voice,
+    },
+    /// What holds waiting switchovers back has changed. Told when it changes, not as long as it lasts.
+    Held {
+        whom: Whom,
+        /// Absent: nothing does any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<Limit>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// Nothing starts before this is decided, by somebody or, at `until`, by its default.
+    Asked {
+        matter: Matter,
+        until: Time,
+        default: String,
+    },
+    Decided {
+        matter: Matter,
+        choice: String,
+        /// Absent: nobody answered in time, and the declared default counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Voice>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// Somebody wants it taken back: one switchover, or all that can be.
+    Recalled {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        whom: Option<SwitchoverId>,
+        by: Voice,
+    },
+    /// Somebody asked for what cannot be done.
+    Declined {
+        request: String,
+        why: String,
+        by: Voice,
+    },
+    /// Somebody says where the volumes of a switchover that ended stopped or in doubt are. A fresh look comes first.
+    Resolved {
+        switchover: SwitchoverId,
+        moved: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        by: Voice,
+    },
+    /// Nothing is owed any more: both nodes were given back and put right.
+    Settled {
+        switchover: SwitchoverId,
     },
     Started {
         switchover: SwitchoverId,
@@ -107,9 +164,37 @@ pub enum Event {
 }
 
 impl Event {
+    /// The request that this event came of.
+    pub fn voice(&self) -> Option<&Voice> {
+        match self {
+            Event::Paused { by, .. } | Event::Decided { by, .. } => by.as_ref(),
+            Event::Continued { by } | Event::Recalled { by, .. } | Event::Declined { by, .. } | Event::Resolved { by, .. } => Some(by),
+            _ => None,
+        }
+    }
+
+    /// The switchover that a run-wide event is about as well, for those who tell it.
+    pub fn about(&self) -> Option<SwitchoverId> {
+        match self {
+            Event::Held { whom: Whom::One(id), .. }
+            | Event::Recalled { whom: Some(id), .. }
+            | Event::Decided { matter: Matter::Prompt(id), .. } => Some(*id),
+            other => other.switchover(),
+        }
+    }
+
     pub fn switchover(&self) -> Option<SwitchoverId> {
         match self {
-            Event::RunStarted { .. } | Event::RunResumed | Event::TakenOver { .. } | Event::Paused { .. } => None,
+            Event::RunStarted { .. }
+            | Event::RunResumed
+            | Event::TakenOver { .. }
+            | Event::Paused { .. }
+            | Event::Continued { .. }
+            | Event::Held { .. }
+            | Event::Asked { .. }
+            | Event::Decided { .. }
+            | Event::Recalled { .. }
+            | Event::Declined { .. } => None,
             Event::Started { switchover }
             | Event::Intended { switchover, .. }
             | Event::Achieved { switchover, .. }
@@ -118,9 +203,30 @@ impl Event {
             | Event::Tolerated { switchover, .. }
             | Event::RollingBack { switchover, .. }
             | Event::CuttingOff { switchover, .. }
+            | Event::Resolved { switchover, .. }
+            | Event::Settled { switchover }
             | Event::Finished { switchover, .. } => Some(*switchover),
         }
     }
+}
+
+/// A person who asked for something through the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voice {
+    pub name: String,
+    /// Number of the request in the run's mailbox. One that is in the journal is not acted upon again.
+    pub request: u64,
+}
+
+/// Whom something holds back: the narrowest that applies counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// Everything that waits.
+    All,
+    /// One priority group.
+    Group(i64),
+    One(SwitchoverId),
 }
 
 /// An event and when it happened. The time is for people; order is the journal's.
@@ -150,6 +256,8 @@ pub enum Told {
     Agents(Vec<String>),
     /// An attestation is bound to the switchover.
     Attestation,
+    /// A question to a person.
+    Prompt,
 }
 
 /// Who vouched that a source is off whose BMC could not.

@@ -8,10 +8,12 @@
 //! done, record the intent, send the command, and look again until it is so (rule S5).
 
 mod admission;
+mod decisions;
 mod event;
 mod fencing;
 mod flight;
 mod order;
+mod people;
 mod progress;
 mod verdict;
 
@@ -22,7 +24,7 @@ pub use progress::*;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::step::{Context, Step};
-use admission::{Admission, brake};
+use admission::{Admission, Next, brake};
 use flight::{Flight, State};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,11 +42,15 @@ pub struct Engine {
     /// Switchovers whose next thing is a look.
     idle: Vec<usize>,
     resting: BTreeSet<(Time, usize)>,
+    /// Ended switchovers that are looked at for what is owed.
+    settling: BTreeSet<usize>,
     entries: Vec<Entry>,
     marks: Vec<(NodeId, PowerMark)>,
     orders: Vec<Order>,
     /// Nothing is begun or looked at before.
     first_look: Time,
+    /// When `start_rate` lets the next one start.
+    paced_until: Option<Time>,
 }
 
 impl Engine {
@@ -77,6 +83,8 @@ impl Engine {
         for entry in journal {
             progress.apply(&plan, entry)?;
         }
+        // A clock that was set back must not keep the next one waiting for as long.
+        progress.last_start = progress.last_start.map(|at| at.min(now));
         let mut entries = Vec::new();
         if !progress.started {
             let event = Event::RunStarted { run: run.clone(), plan: plan.id.clone(), journal_format: JOURNAL_FORMAT };
@@ -99,13 +107,22 @@ impl Engine {
             resting: BTreeSet::new(),
             entries,
             first_look: Time(i64::MIN),
+            settling: BTreeSet::new(),
             marks: Vec::new(),
             orders: Vec::new(),
+            paced_until: None,
             plan,
             progress,
         };
         engine.take_up(now);
+        engine.look_for_debts();
+        engine.enforce(now);
         Ok(engine)
+    }
+
+    /// When the plan's windows are open, in order and without overlap. Until they are told, they are closed.
+    pub fn set_openings(&mut self, openings: Vec<Opening>) {
+        self.admission.set_openings(openings);
     }
 
     fn take_up(&mut self, now: Time) {
@@ -137,15 +154,18 @@ impl Engine {
         &self.plan
     }
 
+    pub fn shared_plan(&self) -> Arc<Plan> {
+        self.plan.clone()
+    }
+
     /// Take in what was heard. What follows from it comes with the next [`Engine::ready`].
     pub fn accept(&mut self, now: Time, input: Input) {
         match input {
             Input::Pause(why) => self.pause(now, why),
-            Input::Seen(ticket, seen) => {
-                if self.flights[ticket.index()].state == State::Looking(ticket) {
-                    self.seen(now, ticket.index(), &seen);
-                }
-            }
+            Input::Request(posted) => self.request(now, posted),
+            Input::Seen(ticket, _) if self.flights[ticket.index()].state != State::Looking(ticket) => {}
+            Input::Seen(ticket, seen) if self.settling.contains(&ticket.index()) => self.debt_seen(now, ticket.index(), &seen),
+            Input::Seen(ticket, seen) => self.seen(now, ticket.index(), &seen),
             Input::Told(ticket, result) => {
                 if self.flights[ticket.index()].state == State::Acting(ticket) {
                     self.told(now, ticket.index(), result);
@@ -160,18 +180,20 @@ impl Engine {
         if !still {
             self.go_on(now);
         }
-        let parked = self.progress.paused.is_some() || self.admission.none_waiting();
-        let resting = self.resting.first().map(|(until, _)| *until);
+        let wakes = [self.resting.first().map(|(until, _)| *until), self.paced_until, self.next_default()];
+        // A pause that may be lifted is waited for while there is something that it keeps waiting.
+        let parked = (self.progress.paused.is_some() && self.progress.pause_until.is_none()) || self.admission.none_waiting();
         Ready {
             entries: std::mem::take(&mut self.entries),
             marks: std::mem::take(&mut self.marks),
             orders: std::mem::take(&mut self.orders),
-            wake_at: if still { Some(self.first_look) } else { resting },
-            done: parked && self.admission.none_in_flight(),
+            wake_at: if still { Some(self.first_look) } else { wakes.into_iter().flatten().min() },
+            done: parked && self.admission.none_in_flight() && self.settling.is_empty(),
         }
     }
 
     fn go_on(&mut self, now: Time) {
+        self.overdue(now);
         self.start(now);
         while let Some((until, index)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
             self.resting.remove(&(until, index));
@@ -185,23 +207,65 @@ impl Engine {
     }
 
     fn start(&mut self, now: Time) {
-        if self.progress.paused.is_some() || self.admission.none_waiting() {
+        self.paced_until = None;
+        if self.progress.paused.is_some() || self.admission.none_waiting() || self.gated(now) {
             return;
         }
-        let failures = self.failures - self.progress.failures_acknowledged;
+        let failures = self.failures.saturating_sub(self.progress.failures_acknowledged);
         if let Some(why) = brake(&self.plan, failures, self.going_back) {
             return self.pause(now, why);
         }
-        while let Some(index) = self.admission.admit(&self.plan.clone()) {
-            self.record(now, Event::Started { switchover: self.plan.switchovers[index].id });
-            self.flights[index].state = State::Idle;
-            self.idle.push(index);
+        self.tell_groups(now);
+        let plan = self.plan.clone();
+        let mut held = Vec::new();
+        loop {
+            let next = self.admission.next(&plan, &self.progress, now, &mut |index, limit, why| held.push((index, limit, why)));
+            for (index, limit, why) in held.drain(..) {
+                self.hold(now, Whom::One(plan.switchovers[index].id), limit, || why);
+            }
+            match next {
+                Next::Start(index) => {
+                    self.record(now, Event::Started { switchover: self.id(index) });
+                    self.flights[index].state = State::Idle;
+                    self.idle.push(index);
+                    // The canaries are counted with every start.
+                    if self.gated(now) {
+                        return;
+                    }
+                }
+                Next::Closed(limit, why, until) => {
+                    self.paced_until = until;
+                    return self.hold(now, Whom::All, limit, || why);
+                }
+                Next::NobodyFits => {
+                    self.free(now, Whom::All);
+                    if let Some(why) = self.admission.window_is_over(&plan, now) {
+                        self.pause(now, why);
+                    }
+                    return;
+                }
+                Next::NobodyWaits => return,
+            }
+        }
+    }
+
+    fn tell_groups(&mut self, now: Time) {
+        let behind = self.admission.groups_behind();
+        let told: Vec<i64> = self.progress.held.keys().filter_map(|w| if let Whom::Group(g) = w { Some(*g) } else { None }).collect();
+        for group in told.into_iter().filter(|g| !behind.iter().any(|(b, _)| b == g)) {
+            self.free(now, Whom::Group(group));
+        }
+        for (group, first) in behind {
+            self.hold(now, Whom::Group(group), Limit::Priority, || {
+                format!("`sources.priority`: group {group} starts when group {first} has ended")
+            });
         }
     }
 
     fn pause(&mut self, now: Time, why: Reason) {
-        if self.progress.paused.is_none() && !self.admission.none_waiting() {
-            self.record(now, Event::Paused { why });
+        let lasting = self.progress.paused.is_some() && self.progress.pause_until.is_none();
+        if !lasting && !self.admission.none_waiting() {
+            self.record(now, Event::Paused { why, until: None, by: None });
         }
     }
 

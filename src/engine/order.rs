@@ -43,6 +43,8 @@ pub enum Input {
     Told(Ticket, Result<Option<HookResult>, Fault>),
     /// Start nothing new.
     Pause(Reason),
+    /// What somebody asks from another terminal. The same one may come again.
+    Request(Posted),
 }
 
 /// Where events become durable.

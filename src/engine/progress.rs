@@ -1,11 +1,12 @@
 //! The fold: what a plan and its events amount to. The engine, resume, the live view and the report all use it, and it
 //! refuses an event that does not fit, so that a damaged journal is noticed and never acted upon.
 
+use super::decisions::word;
 use super::event::*;
 use crate::model::*;
 use crate::plan::Plan;
-use crate::step::{PowerOff, Step, Undo};
-use std::collections::BTreeSet;
+use crate::step::{Confirm, PowerOff, Step, Undo};
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -14,6 +15,8 @@ pub enum Phase {
     Back,
     /// Cutting off a source that was seen On too late.
     CuttingOff,
+    /// A person has said where the volumes are; the records are set right.
+    Settling,
     Finished(Outcome),
 }
 
@@ -44,7 +47,15 @@ pub struct Track {
     /// What another than the BMC vouched for, until the source is seen or told On.
     pub fence: Option<Held>,
     /// What is owed although it went well.
-    pub owes: Option<String>,
+    pub debt: Option<String>,
+    /// What was answered to the prompt in hand.
+    pub answer: Option<Answer>,
+    /// Who wants it taken back.
+    pub recalled: Option<String>,
+    /// What a person said of where its volumes are.
+    pub moved: Option<bool>,
+    /// Something is owed.
+    pub owes: bool,
 }
 
 /// A recorded fence that stands in for a silent source (rule S1). It is one switchover's, as its track is.
@@ -56,11 +67,37 @@ pub struct Held {
     pub by: String,
 }
 
+/// An answer to a prompt; `by: None` is its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub choice: String,
+    pub by: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub tracks: Vec<Track>,
     pub started: bool,
+    pub run: Option<RunId>,
     pub paused: Option<Reason>,
+    /// A pause that `resume` lifts from another terminal, and when it ends by parking the run.
+    pub pause_until: Option<Time>,
+    /// Questions to the run as a whole that are open, and when their defaults count.
+    pub open: BTreeMap<&'static str, Time>,
+    /// Whether the run may start, once it is decided.
+    pub approved: Option<bool>,
+    pub storm_allowed: bool,
+    /// The canaries were found good.
+    pub canary_passed: bool,
+    /// Who wants what has not begun to be skipped.
+    pub withdrawn: Option<String>,
+    /// The last request of the mailbox that is in the journal.
+    pub last_request: u64,
+    pub last_start: Option<Time>,
+    /// Switchovers that were started.
+    pub starts: u32,
+    /// What holds whom back, as last told.
+    pub held: BTreeMap<Whom, Limit>,
     /// Failures that were there when a person last resumed the run: they are known and count no more.
     pub failures_acknowledged: u32,
 }
@@ -91,9 +128,29 @@ impl Progress {
             level: 0,
             levels_changed: 0,
             fence: None,
-            owes: None,
+            debt: None,
+            answer: None,
+            recalled: None,
+            moved: None,
+            owes: false,
         };
-        Progress { tracks: vec![track; plan.switchovers.len()], started: false, paused: None, failures_acknowledged: 0 }
+        Progress {
+            tracks: vec![track; plan.switchovers.len()],
+            started: false,
+            run: None,
+            paused: None,
+            pause_until: None,
+            open: BTreeMap::new(),
+            approved: None,
+            storm_allowed: false,
+            canary_passed: false,
+            withdrawn: None,
+            last_request: 0,
+            last_start: None,
+            starts: 0,
+            held: BTreeMap::new(),
+            failures_acknowledged: 0,
+        }
     }
 
     /// # Errors
@@ -105,7 +162,12 @@ impl Progress {
         {
             return Err(BadEvent::OtherPlan { journal: journal.clone(), plan: plan.id.clone() });
         }
-        let Some(id) = entry.event.switchover() else { return self.apply_run(&entry.event).map_err(|what| bad(what.into())) };
+        if let Some(voice) = entry.event.voice() {
+            self.last_request = self.last_request.max(voice.request);
+        }
+        let Some(id) = entry.event.switchover() else {
+            return self.apply_run(plan, &entry.event).map_err(|what| bad(what.into()));
+        };
         let index = plan.index(id).ok_or_else(|| bad(format!("a plan without {id}")))?;
         let switchover = &plan.switchovers[index];
         let track = &mut self.tracks[index];
@@ -113,17 +175,40 @@ impl Progress {
         if !self.started || !track.step_event(&switchover.steps, entry) {
             return Err(bad(format!("{id} ({:?})", track.phase)));
         }
+        if matches!(entry.event, Event::Started { .. }) {
+            self.last_start = Some(entry.at);
+            self.starts += 1;
+            self.held.remove(&Whom::One(id));
+        }
         Ok(())
     }
 
-    fn apply_run(&mut self, event: &Event) -> Result<(), &'static str> {
+    fn apply_run(&mut self, plan: &Plan, event: &Event) -> Result<(), &'static str> {
         match event {
-            Event::RunStarted { journal_format, .. } if !self.started && *journal_format == JOURNAL_FORMAT => self.started = true,
-            Event::RunResumed | Event::TakenOver { .. } if self.started => {
-                self.paused = None;
-                self.failures_acknowledged = self.failures();
+            _ if !self.started && !matches!(event, Event::RunStarted { .. }) => return Err("a run that has not begun"),
+            Event::RunStarted { run, journal_format, .. } if !self.started && *journal_format == JOURNAL_FORMAT => {
+                self.started = true;
+                self.run = Some(run.clone());
             }
-            Event::Paused { why } if self.started && self.paused.is_none() => self.paused = Some(why.clone()),
+            Event::RunResumed | Event::TakenOver { .. } => self.go_on(),
+            Event::Continued { .. } if self.paused.is_some() => self.go_on(),
+            // A pause that is not lifted becomes a stop, and so does one that somebody stops.
+            Event::Paused { why, until, .. } if self.paused.is_none() || self.pause_until.is_some() => {
+                self.paused = Some(why.clone());
+                self.pause_until = *until;
+            }
+            Event::Held { whom, limit: Some(limit), .. } => {
+                self.held.insert(*whom, *limit);
+            }
+            Event::Held { whom, limit: None, .. } => {
+                self.held.remove(whom);
+            }
+            Event::Asked { matter, until, .. } => {
+                self.open.insert(word(*matter), *until);
+            }
+            Event::Decided { matter, choice, by, .. } => self.decide(plan, *matter, choice, by.as_ref())?,
+            Event::Recalled { whom, by } => self.recall(plan, *whom, &by.name)?,
+            Event::Declined { .. } => {}
             _ => return Err("the run"),
         }
         Ok(())
@@ -144,13 +229,23 @@ impl Track {
     /// The steps of the path that is being walked.
     pub fn path<'a>(&'a self, forward: &'a [Step]) -> &'a [Step] {
         match self.phase {
-            Phase::Back | Phase::CuttingOff => &self.detour,
+            Phase::Back | Phase::CuttingOff | Phase::Settling => &self.detour,
             _ => forward,
         }
     }
 
     pub fn in_flight(&self) -> bool {
-        matches!(self.phase, Phase::Forward | Phase::Back | Phase::CuttingOff)
+        matches!(self.phase, Phase::Forward | Phase::Back | Phase::CuttingOff | Phase::Settling)
+    }
+
+    /// It has not begun, or can still go back by itself.
+    pub fn may_be_recalled(&self) -> bool {
+        self.phase == Phase::Waiting || (self.phase == Phase::Forward && !self.past_return)
+    }
+
+    /// It ended where a person must say how it goes on, and nobody has yet.
+    pub fn may_be_resolved(&self) -> bool {
+        matches!(self.phase, Phase::Finished(Outcome::Stopped | Outcome::InDoubt)) && self.owes
     }
 
     /// Number of the step in hand, from 1.
@@ -170,7 +265,7 @@ impl Track {
                     self.fence = Some(held(voucher));
                 }
                 if let (Some(Step::NoteDebt(note)), true) = (self.path(forward).get(self.cursor), *how != How::AlreadySo) {
-                    self.owes = Some(format!("`{}`: {}", note.machine.name, note.debt));
+                    self.debt = Some(format!("`{}`: {}", note.machine.name, note.debt));
                 }
                 self.next();
             }
@@ -196,7 +291,19 @@ impl Track {
                 self.detour = forward.iter().find_map(cut_off).into_iter().collect();
                 self.turn(Phase::CuttingOff);
             }
-            Event::Finished { outcome, .. } if self.in_flight() => self.phase = Phase::Finished(*outcome),
+            Event::Resolved { moved, .. } if self.may_be_resolved() => {
+                self.detour = self.settlement(forward, *moved);
+                self.moved = Some(*moved);
+                self.turn(Phase::Settling);
+            }
+            Event::Settled { .. } if self.owes && matches!(self.phase, Phase::Finished(_)) => self.owes = false,
+            Event::Finished { outcome: Outcome::Skipped, .. } if self.phase == Phase::Waiting => {
+                self.phase = Phase::Finished(Outcome::Skipped);
+            }
+            Event::Finished { outcome, debt, .. } if self.in_flight() => {
+                self.phase = Phase::Finished(*outcome);
+                self.owes = debt.is_some();
+            }
             _ => return false,
         }
         true
@@ -234,6 +341,7 @@ impl Track {
 
     fn next(&mut self) {
         self.cursor += 1;
+        self.answer = None;
         (self.attempt, self.intended, self.begun, self.first_intent) = (0, false, false, None);
         (self.level, self.levels_changed) = (0, 0);
     }
@@ -252,6 +360,26 @@ impl Track {
             Undo::Nothing | Undo::Never => Vec::new(),
         };
         self.begun_steps.iter().rev().flat_map(undo).collect()
+    }
+
+    /// A fresh look at both nodes first. Moved: what else belongs to a switchover follows, and both nodes are given back.
+    /// Not moved: all that was begun is taken back.
+    fn settlement(&self, forward: &[Step], moved: bool) -> Vec<Step> {
+        let Some(pair) = forward.iter().find_map(Step::pair) else { return Vec::new() };
+        let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new() };
+        if !moved {
+            return std::iter::once(Step::Confirm(confirm)).chain(self.way_back(forward)).collect();
+        }
+        let mut rest = Vec::new();
+        for step in forward {
+            match step {
+                Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
+                Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
+                Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),
+                _ => {}
+            }
+        }
+        std::iter::once(Step::Confirm(confirm)).chain(rest).collect()
     }
 
     /// Nothing but reservations was begun: the nodes themselves were not touched.

@@ -8,6 +8,9 @@ use crate::step::{Command, Observation, Patience, Verdict};
 impl Engine {
     /// Begin, or begin again, the step in hand: always by looking. At the end of the path, finish.
     pub(super) fn look(&mut self, now: Time, index: usize) {
+        if self.recall(now, index) {
+            return;
+        }
         let Some(step) = self.step(index) else { return self.arrived(now, index) };
         let cx = self.context(now, index);
         let queries = step.observes(&cx);
@@ -160,16 +163,21 @@ impl Engine {
             Command::Change(_) => Told::Change,
             Command::Reset { node, reset } => Told::Reset { node: *node, reset: *reset },
             Command::SetBoot { .. } => Told::Boot,
+            Command::Hook(call) if matches!(call.action, HookAction::Prompt(_)) => Told::Prompt,
             Command::Hook(_) => Told::Hook,
             Command::SetRestorePolicy { .. } => Told::RestorePolicy,
             Command::Agents(calls) => Told::Agents(calls.iter().map(ToString::to_string).collect()),
             Command::UseAttestation { .. } => Told::Attestation,
         };
         self.mark(now, index, &command);
+        let asks = told == Told::Prompt;
         if !self.progress.tracks[index].intended {
             let before = std::mem::take(&mut self.flights[index].reads);
             let event = Event::Intended { switchover: self.id(index), step: cx.number, attempt: cx.attempt, command: told, before };
             self.record(now, event);
+        }
+        if asks {
+            return self.ask(now, index);
         }
         let ticket = self.ticket(index);
         let flight = &mut self.flights[index];
@@ -258,7 +266,7 @@ impl Engine {
         self.rest(index, now + backoff(attempt));
     }
 
-    fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
+    pub(super) fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
         let after = std::mem::take(&mut self.flights[index].reads);
         let fence = self.voucher(index);
         self.clear_mark(now, index);
@@ -289,6 +297,10 @@ impl Engine {
                     format!("`{name}` was On after its spare may have started, and was cut off; check the volume before anything else");
                 self.finish(now, index, Outcome::InDoubt, Some(Reason::new(ReasonCode::SourceOn, text)), None);
             }
+            Phase::Settling => {
+                let moved = track.moved == Some(true);
+                self.finish(now, index, if moved { Outcome::SwitchedOver } else { Outcome::RolledBack }, None, None);
+            }
             Phase::Waiting | Phase::Finished(_) => {}
         }
     }
@@ -301,7 +313,7 @@ impl Engine {
         // A check that cannot be run says as little as a hook that failed.
         if let (Some(policy), true) = (policy, matches!(why.code, ReasonCode::HookFailed | ReasonCode::Silent)) {
             // An undo that fails must not keep the machine from being given back.
-            if phase == Phase::Back || policy == OnFailure::Continue {
+            if matches!(phase, Phase::Back | Phase::Settling) || policy == OnFailure::Continue {
                 return self.tolerate(now, index, why, hook);
             }
             if policy == OnFailure::Stop || track.past_return {
@@ -337,7 +349,7 @@ impl Engine {
 
     /// Rule S6: stand still until every power command has landed, then go back. An unanswered power-off may otherwise
     /// land after its undo was found already so.
-    fn turn_back(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
+    pub(super) fn turn_back(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
         self.record(now, Event::RollingBack { switchover: self.id(index), why, hook });
         self.going_back += 1;
         self.flights[index].fresh_step();
@@ -350,18 +362,22 @@ impl Engine {
         let held = matches!(outcome, Outcome::Stopped | Outcome::InDoubt);
         let debt = held.then(|| {
             format!(
-                "`{}` and `{}` stay held by {}/{}: look at both, then `coldswap inventory release`",
-                switchover.source.name, switchover.destination.name, self.run, switchover.id
+                "`{source}` and `{destination}` stay held by {run}/{id}: look at both, then `coldswap decide {run} {id} --moved` \
+                 (`{destination}` serves) or `--not-moved`; or put them right by hand and `coldswap inventory release`",
+                source = switchover.source.name,
+                destination = switchover.destination.name,
+                run = self.run,
+                id = switchover.id
             )
         });
-        let debt = debt.or_else(|| self.progress.tracks[index].owes.clone());
-        let (id, group) = (switchover.id, switchover.group);
+        let debt = debt.or_else(|| self.progress.tracks[index].debt.clone());
+        let id = switchover.id;
         if matches!(self.progress.tracks[index].phase, Phase::Back | Phase::CuttingOff) {
             self.going_back -= 1;
         }
         self.record(now, Event::Finished { switchover: id, outcome, why, debt, hook });
         self.failures += u32::from(outcome != Outcome::SwitchedOver);
-        self.admission.ended(group);
+        self.admission.ended(&self.plan, index);
         self.flights[index].state = State::Over;
     }
 }

@@ -81,6 +81,10 @@ impl Claim {
         Ok(Claim { run: run.clone(), token: lease.token, deadline, quiet_until, from, lost, _keeper: keeper, _lock: lease.lock })
     }
 
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
     }

@@ -7,12 +7,15 @@ mod carry;
 mod claim;
 mod gather;
 mod journal;
+mod notify;
+mod openings;
 mod watch;
 
 pub use carry::Ports;
 pub use claim::{Claim, Terms, claim, take_over};
 pub use gather::{Gathered, gather};
 pub use journal::{BadJournal, entries, record};
+pub use openings::openings;
 pub use watch::Watch;
 
 use crate::engine::{BadEvent, Engine, Entry, Input, LogError, Order, TakeOver};
@@ -20,8 +23,9 @@ use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::{StoreError, seam};
 use journal::JournalLog;
+use notify::Notifier;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a person may ask of a run while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +59,12 @@ pub enum ExecuteError {
     Event { run: RunId, bad: BadEvent },
     #[error("the inventory cannot be read: {0}")]
     Inventory(Fault),
+    #[error("`windows` cannot be worked out here, so none is open: {0}")]
+    Windows(String),
 }
+
+/// How often the mailbox is looked into. A person does not notice, and neither does the store.
+const MAILBOX: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Carry out a plan, from wherever its journal says that it is. Holds the claim on its run until it returns.
 ///
@@ -84,21 +93,60 @@ pub async fn execute(
     }
     .map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
     engine.stand_still(claim.quiet_until);
+    engine.set_openings(openings(&engine.plan().windows, ports.clock.now()).map_err(ExecuteError::Windows)?);
     ports.store.set_status(&run, claim.token, "running")?;
     for entry in &journal {
         watch.saw(entry, engine.progress());
     }
-    let (send, mut heard) = mpsc::unbounded_channel::<Input>();
-    let mut errands = carry::Errands::new(carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone()), send);
+    let mut notifier = Notifier::start(engine.shared_plan(), run.clone(), &ports);
+    let carrier = carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone());
     drop(fleet);
+    let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), (&mut control, &mut claim.lost), watch, &mut notifier).await;
+    watch.finished();
+    let how = match &ended {
+        Ok(Ended::Finished) => "finished; `coldswap report` tells how",
+        Ok(Ended::Parked) => "parked; `coldswap resume` goes on",
+        Ok(Ended::Left) => "left with switchovers in flight; `coldswap resume` goes on",
+        Err(ExecuteError::Store(StoreError::Superseded { .. })) => "left: another process has taken it over and goes on with it",
+        Err(_) => "stopped: the store cannot be written; nothing more is sent until `coldswap resume`",
+    };
+    notifier.end(how).await;
+    let ended = ended?;
+    match ended {
+        Ended::Finished => ports.store.set_status(&run, claim.token, "finished")?,
+        Ended::Parked => ports.store.set_status(&run, claim.token, "parked")?,
+        Ended::Left => {}
+    }
+    Ok(ended)
+}
+
+async fn carry_on(
+    engine: &mut Engine,
+    run: &RunId,
+    ports: &Ports,
+    (carrier, log): (carry::Carrier, &mut JournalLog),
+    (control, lost): (&mut mpsc::UnboundedReceiver<Control>, &mut oneshot::Receiver<StoreError>),
+    watch: &mut dyn Watch,
+    notifier: &mut Notifier,
+) -> Result<Ended, ExecuteError> {
+    let (send, mut heard) = mpsc::unbounded_channel::<Input>();
+    let mut errands = carry::Errands::new(carrier, send);
+    let mut mailbox = tokio::time::interval(MAILBOX);
+    mailbox.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut watching_control = true;
+    // What was asked while nobody carried the run out comes before anything starts.
+    take_mail(engine, run, ports)?;
+    while let Ok(Control::Pause(why)) = control.try_recv() {
+        engine.accept(ports.clock.now(), Input::Pause(why));
+    }
     loop {
         let ready = engine.ready(ports.clock.now());
         let (done, wake) = (ready.done(), ready.wake_at());
         let entries: Vec<Entry> = ready.entries().to_vec();
-        let orders = tokio::task::block_in_place(|| ready.store(&mut log)).map_err(|e| log.why(e))?;
+        let orders = tokio::task::block_in_place(|| ready.store(log)).map_err(|e| log.why(e))?;
         for entry in &entries {
             watch.saw(entry, engine.progress());
+            notifier.hear(entry);
         }
         for order in orders {
             if let Order::Act(_, command) = &order {
@@ -116,27 +164,30 @@ pub async fn execute(
             }
             asked = control.recv(), if watching_control => match asked {
                 Some(Control::Pause(why)) => engine.accept(ports.clock.now(), Input::Pause(why)),
-                Some(Control::Leave) => {
-                    watch.finished();
-                    return Ok(Ended::Left);
-                }
+                Some(Control::Leave) => return Ok(Ended::Left),
                 None => watching_control = false,
             },
-            lost = &mut claim.lost => {
-                watch.finished();
+            why = &mut *lost => {
                 // The thread that renews ends otherwise only with the claim.
-                return Err(lost.unwrap_or_else(|_| StoreError::Failed("the thread that renews the lease has ended".into())).into());
+                return Err(why.unwrap_or_else(|_| StoreError::Failed("the thread that renews the lease has ended".into())).into());
             }
-            () = sleep_until(wake, &ports) => {}
+            _ = mailbox.tick() => take_mail(engine, run, ports)?,
+            () = sleep_until(wake, ports) => {}
         }
         while let Ok(input) = heard.try_recv() {
             engine.accept(ports.clock.now(), input);
         }
     }
-    watch.finished();
-    let ended = if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked };
-    ports.store.set_status(&run, claim.token, if ended == Ended::Finished { "finished" } else { "parked" })?;
-    Ok(ended)
+    Ok(if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked })
+}
+
+/// What people have asked from other terminals since.
+fn take_mail(engine: &mut Engine, run: &RunId, ports: &Ports) -> Result<(), StoreError> {
+    let posted = tokio::task::block_in_place(|| ports.store.inbox(run, engine.progress().last_request))?;
+    for posted in posted {
+        engine.accept(ports.clock.now(), Input::Request(posted));
+    }
+    Ok(())
 }
 
 async fn sleep_until(wake: Option<Time>, ports: &Ports) {

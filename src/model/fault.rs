@@ -109,6 +109,10 @@ pub enum ReasonCode {
     NotAttested,
     /// The attestation that a fence rests on has expired.
     FenceExpired,
+    /// It is not predicted to end inside a window.
+    Window,
+    /// The look contradicts what a person said.
+    Contradicted,
 }
 
 impl fmt::Display for ReasonCode {

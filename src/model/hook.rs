@@ -56,6 +56,19 @@ pub enum OnFailure {
 pub enum HookAction {
     Run(RunAction),
     Http(HttpAction),
+    Prompt(PromptAction),
+}
+
+/// A question to a person. It is asked by the engine, which waits for `decide` as long as the hook's `timeout` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptAction {
+    pub text: String,
+    pub choices: Vec<String>,
+    /// The choices that make the hook fail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fails: Vec<String>,
+    /// What counts when nobody answers in time.
+    pub default: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -43,6 +43,7 @@ pub fn diff(switchover: &Switchover) -> Vec<DiffLine> {
 fn kind(step: &Step) -> &'static str {
     match step {
         Step::Reserve(_) => "reserve",
+        Step::RunHook(_) if step.prompt().is_some() => "prompt",
         Step::RunHook(_) => "hook",
         Step::SetMaintenance(_) | Step::LeaveMaintenance(_) => "maintenance",
         Step::PowerOff(_) | Step::PowerOn(_) | Step::PowerBack(_) | Step::InjectNmi(_) => "power",
@@ -55,6 +56,7 @@ fn kind(step: &Step) -> &'static str {
         Step::MoveInstance(_) => "instance",
         Step::AwaitBoot(_) => "await boot",
         Step::Release(_) => "release",
+        Step::Confirm(_) => "confirm",
     }
 }
 

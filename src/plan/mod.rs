@@ -8,6 +8,7 @@ mod audit;
 pub mod candidates;
 mod diff;
 pub mod explain;
+mod gates;
 mod recipe;
 mod types;
 
@@ -32,6 +33,8 @@ pub struct Request {
     /// Only these sources, by name or uuid. Empty: all.
     pub only: Vec<String>,
     pub exclude: Vec<String>,
+    /// A person has said that more nodes than `limits.refuse_above` are meant.
+    pub allow_storm: bool,
 }
 
 /// How long power commands may take to show (rule S6).
@@ -69,7 +72,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         let mut after = part.clone();
         let composed = recipe::compose(runbook, &part, &mut after, request, pair, &plugs, id).and_then(|s| audit::check(&part, s));
         match composed {
-            Ok(switchover) => switchovers.push(switchover),
+            Ok(switchover) => switchovers.push(gates::limited(runbook, fleet, switchover)),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),
             Err(recipe::Unfit::Wrong(d)) => diagnostics.0.push(*d),
         }
@@ -85,6 +88,8 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
             hint: Some("`coldswap inventory list` shows the nodes and their labels".into()),
         });
     }
+    let storm = gates::storm(runbook, fleet, switchovers.len(), request.allow_storm, &mut diagnostics);
+    let notify = gates::notices(runbook, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
@@ -104,7 +109,17 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         switchovers,
         left_out,
         pools: choice.pools,
-        limits: RunLimits { at_once: runbook.limits.at_once, stop_after_failures: runbook.limits.stop_after_failures },
+        limits: RunLimits {
+            at_once: runbook.limits.at_once,
+            stop_after_failures: runbook.limits.stop_after_failures,
+            canary: runbook.limits.canary,
+            per_domain: runbook.limits.per_domain.clone(),
+            start_rate: runbook.limits.start_rate,
+        },
+        windows: runbook.windows.clone(),
+        approval: runbook.approval,
+        notify,
+        storm,
         report: runbook.report.clone(),
     };
     Ok((plan, diagnostics))

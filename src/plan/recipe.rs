@@ -16,6 +16,7 @@ use crate::step::*;
 use std::collections::BTreeMap;
 
 pub use fence::Plugs;
+pub(super) use hooks::render_action;
 
 /// Why a pair of nodes gets no steps.
 pub enum Unfit {
@@ -81,6 +82,8 @@ pub fn compose(
         identical: u32::try_from(chosen.identical).unwrap_or(u32::MAX),
         warnings: cx.warnings(&steps),
         landing: cx.landing,
+        predicted: None,
+        domains: Vec::new(),
         steps,
         already_so: Vec::new(),
         digest,

@@ -26,6 +26,16 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     pub pools: Vec<PoolUse>,
     pub limits: RunLimits,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notice>,
+    /// Present when it is more than `limits.refuse_above` allows: how much, in words. Carried out only with
+    /// `--allow-storm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<String>,
     /// Path of the report; may hold `{{ run.id }}`.
     pub report: Option<String>,
 }
@@ -39,11 +49,18 @@ pub struct RunbookRef {
     pub digest: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunLimits {
     pub at_once: u32,
     pub stop_after_failures: Option<Threshold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// In flight in one failure domain, by level.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_domain: BTreeMap<String, u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_rate: Option<Rate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +80,12 @@ pub struct Switchover {
     pub warnings: Vec<String>,
     /// How long a sent power command may take to land on either end (rule S6).
     pub landing: Span,
+    /// How long it may take, for the windows: the sum of the declared limits of its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Span>,
+    /// The limited failure domains of both ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<Domain>,
     pub steps: Vec<Step>,
     /// Numbers (from 1) of the steps that were already so when the plan was made.
     pub already_so: Vec<u32>,

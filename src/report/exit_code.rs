@@ -67,7 +67,7 @@ impl ExitCode {
 /// The worst thing that the report tells decides. What a person owes comes before what a `resume` can do, since a
 /// resume does not settle it.
 pub fn exit_code(report: &Report) -> ExitCode {
-    let any = |outcome: Outcome| report.switchovers.iter().any(|s| s.outcome == Some(outcome));
+    let any = |outcome: Outcome| report.switchovers.iter().any(|s| s.outcome == Some(outcome) && s.settled_at.is_none());
     if any(Outcome::InDoubt) || !report.totals.debts.is_empty() {
         ExitCode::NeedsPerson
     } else if any(Outcome::Stopped) || report.switchovers.iter().any(|s| s.status != SwitchoverStatus::Finished) {

@@ -1,5 +1,6 @@
 //! Plan and events, entry by entry, into a report.
 
+use super::people::{Waits, decision};
 use super::tally;
 use super::types::*;
 use super::{Stamp, Took};
@@ -14,6 +15,7 @@ pub struct Fold<'p> {
     progress: Progress,
     report: Report,
     marks: Vec<Mark>,
+    waits: Waits,
 }
 
 /// What the fold remembers of one switchover beside its report.
@@ -38,7 +40,8 @@ impl<'p> Fold<'p> {
                 .collect(),
             totals: Totals::default(),
         };
-        Fold { plan, progress: Progress::new(plan), report, marks: vec![Mark::default(); plan.switchovers.len()] }
+        let count = plan.switchovers.len();
+        Fold { plan, progress: Progress::new(plan), report, marks: vec![Mark::default(); count], waits: Waits::new(count) }
     }
 
     /// # Errors
@@ -53,6 +56,8 @@ impl<'p> Fold<'p> {
         run.as_of = Some(Stamp::new(entry.at));
         run.resumed += u32::from(matches!(entry.event, Event::RunResumed | Event::TakenOver { .. }));
         run.paused = self.progress.paused.clone();
+        run.decisions.extend(decision(entry));
+        self.waits.hear(self.plan, &self.progress, entry);
         if let Some(index) = index {
             self.tell(index, cursor, entry);
         }
@@ -69,11 +74,15 @@ impl<'p> Fold<'p> {
         let flying = self.progress.tracks.iter().any(|t| t.in_flight());
         report.run.status = match &report.run.paused {
             _ if self.progress.all_finished() && self.progress.started => RunStatus::Finished,
-            Some(_) if !flying => RunStatus::Parked,
+            Some(_) if !flying && self.progress.pause_until.is_none() => RunStatus::Parked,
             _ => RunStatus::Open,
         };
         if report.run.status != RunStatus::Open {
             report.run.ended_at = report.run.as_of;
+        }
+        if let Some(at) = report.run.as_of {
+            let waited = self.waits.told(self.plan, &self.progress, at.time());
+            report.switchovers.iter_mut().zip(waited).for_each(|(s, waited)| s.waited = waited);
         }
         report.totals = tally::totals(&report);
         report
@@ -142,7 +151,17 @@ impl<'p> Fold<'p> {
                 give_up(told, mark.base + cursor, at, why.as_ref(), hook.as_ref());
                 finished(told, *outcome, why.as_ref(), debt.as_deref(), at);
             }
-            Event::RunStarted { .. } | Event::RunResumed | Event::TakenOver { .. } | Event::Paused { .. } => {}
+            Event::Resolved { .. } => {
+                told.status = SwitchoverStatus::InFlight;
+                (told.outcome, told.debt, told.ended_at) = (None, None, None);
+                mark.base = detour(told, self.progress.tracks[index].path(&planned.steps), Direction::Settling, at);
+            }
+            Event::Settled { .. } => {
+                told.debt = None;
+                told.settled_at = Some(at);
+            }
+            // What is about the run as a whole is told above.
+            _ => {}
         }
     }
 }
@@ -165,6 +184,7 @@ fn run_of(plan: &Plan, about: &About) -> RunReport {
         as_of: None,
         resumed: 0,
         paused: None,
+        decisions: Vec::new(),
         coldswap: about.coldswap.clone(),
     }
 }
@@ -183,6 +203,8 @@ fn waiting(planned: &Switchover) -> SwitchoverReport {
         outcome: None,
         why: None,
         debt: None,
+        settled_at: None,
+        waited: Vec::new(),
         started_at: None,
         ended_at: None,
         took: None,
@@ -315,6 +337,7 @@ fn sent_of(planned: &Switchover, at: Stamp, attempt: u32, command_told: &Told) -
         Told::Reset { node, reset } => (CommandKind::Reset, Some(*reset), Some(planned.name_of(*node).to_owned())),
         Told::Change => (CommandKind::Change, None, None),
         Told::Boot => (CommandKind::Boot, None, None),
+        Told::Prompt => (CommandKind::Prompt, None, None),
         Told::Hook => (CommandKind::Hook, None, None),
         Told::RestorePolicy => (CommandKind::RestorePolicy, None, None),
         Told::Agents(_) => (CommandKind::Agents, None, None),

@@ -6,6 +6,7 @@
 
 mod exit_code;
 mod fold;
+mod people;
 mod stamp;
 mod tally;
 pub mod text;

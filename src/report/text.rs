@@ -18,6 +18,8 @@ pub fn render(report: &Report, width: usize, colour: bool) -> String {
     summary(&mut page, report);
     switchovers(&mut page, report);
     detail::troubles(&mut page, report);
+    detail::waits(&mut page, report);
+    detail::decisions(&mut page, report);
     detail::fences(&mut page, report);
     left_out(&mut page, report);
     debts(&mut page, report);

@@ -61,8 +61,36 @@ pub struct RunReport {
     /// Why nothing new starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Reason>,
+    /// Who decided what, when; what counted because nobody did; what was asked for and refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionReport>,
     /// The version of coldswap that wrote the report.
     pub coldswap: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecisionReport {
+    pub at: Stamp,
+    /// `approval`, `canary`, `storm`, `run` or the id of a switchover.
+    pub about: String,
+    /// The answer, or what was asked for: `approve`, `stop`, `rollback`.
+    pub choice: String,
+    /// Absent: nobody answered in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Why it was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// What a switchover waited for before it began, and how long in all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitedReport {
+    pub limit: Limit,
+    pub why: String,
+    pub took: Took,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +152,11 @@ pub struct SwitchoverReport {
     /// What is still owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debt: Option<String>,
+    /// When nothing was owed any more, where something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Stamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited: Vec<WaitedReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Stamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,6 +251,8 @@ pub enum Direction {
     Forward,
     Back,
     CuttingOff,
+    /// A person has said where the volumes are.
+    Settling,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -308,6 +343,8 @@ pub enum CommandKind {
     Agents,
     /// An attestation is bound to the switchover.
     Attestation,
+    /// A question to a person.
+    Prompt,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -35,6 +35,8 @@ pub enum Names {
     SpareAndSource,
     /// `source`, `destination`, `vars`; in templates the late names too.
     Switchover,
+    /// `vars`; in templates the names of an event.
+    Event,
 }
 
 /// Why an expression or template is no good. `at` is a byte offset into its text, for the caret.

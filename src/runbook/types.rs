@@ -23,6 +23,9 @@ pub struct Runbook {
     /// In the order in which they are written, all points together.
     pub hooks: Vec<HookTemplate>,
     pub limits: Limits,
+    pub windows: Vec<Window>,
+    pub approval: Option<Approval>,
+    pub notify: Vec<NotifyTemplate>,
     /// Path template of the report; may use `run.id`.
     pub report: Option<String>,
 }
@@ -229,6 +232,26 @@ pub struct Limits {
     /// Switchovers in flight.
     pub at_once: u32,
     pub stop_after_failures: Option<Threshold>,
+    pub canary: Option<Canary>,
+    /// In flight in one failure domain, by level.
+    pub per_domain: BTreeMap<String, u32>,
+    pub start_rate: Option<Rate>,
+    /// Of all nodes that boot from a volume. More is a storm.
+    pub refuse_above: Option<Threshold>,
+}
+
+impl Default for Limits {
+    /// Ten switchovers at once are what a storage array and a person can follow.
+    fn default() -> Limits {
+        Limits { at_once: 10, stop_after_failures: None, canary: None, per_domain: BTreeMap::new(), start_rate: None, refuse_above: None }
+    }
+}
+
+/// A notification as written: templates over `event`, `run` and `vars`.
+#[derive(Clone, Debug)]
+pub struct NotifyTemplate {
+    pub events: Vec<NoticeEvent>,
+    pub action: ActionTemplate,
 }
 
 /// A hook as written: templates over `source`, `destination`, `vars`.
@@ -266,6 +289,12 @@ pub enum ActionTemplate {
         headers: BTreeMap<String, SensitiveTemplate>,
         json: Option<TemplateValue>,
         expect: Vec<u16>,
+    },
+    Prompt {
+        text: Template,
+        choices: Vec<String>,
+        fails: Vec<String>,
+        default: String,
     },
 }
 

@@ -1,6 +1,6 @@
 //! Small fleets to run, and what must hold at the end of every run whatever went wrong.
 
-use super::{Faults, Rng, Run};
+use super::{Faults, Rng, Run, check_gates};
 use crate::engine::{Outcome, Phase, Progress};
 use crate::model::*;
 use crate::plan::{Plan, Switchover};
@@ -112,6 +112,7 @@ pub fn check(plan: &Plan, before: &Fleet, run: &Run) -> Result<Tally, String> {
     for entry in &run.journal {
         progress.apply(plan, entry).map_err(|e| e.to_string())?;
     }
+    check_gates(plan, &run.stage, &run.journal)?;
     let mut tally = Tally::new();
     for (switchover, track) in plan.switchovers.iter().zip(&progress.tracks) {
         let outcome = match track.phase {

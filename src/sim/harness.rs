@@ -1,6 +1,6 @@
 //! Runs the engine against a world, kills it where it is told to, and takes it up again from what was durable.
 
-use super::{Faults, World};
+use super::{Faults, Stage, World};
 use crate::engine::{Engine, Entry, EventLog, Input, LogError, Order};
 use crate::model::*;
 use crate::plan::Plan;
@@ -84,6 +84,7 @@ pub struct Run {
     pub points: u64,
     /// It did not come to an end.
     pub stuck: bool,
+    pub stage: Stage,
 }
 
 /// Lies that the engine is told when a bug is planted.
@@ -159,7 +160,12 @@ pub fn run(plan: &Arc<Plan>, fleet: &Fleet, seed: u64, faults: Faults, crashes: 
 
 /// The same in a world that is there already.
 pub fn run_in(world: World, plan: &Arc<Plan>, crashes: &[CrashAt], bugs: Bugs) -> Run {
-    let mut run = Run { world, journal: Vec::new(), points: 0, stuck: false };
+    run_on(Stage::default(), world, plan, crashes, bugs)
+}
+
+/// The same with people who ask for things, and windows.
+pub fn run_on(stage: Stage, world: World, plan: &Arc<Plan>, crashes: &[CrashAt], bugs: Bugs) -> Run {
+    let mut run = Run { world, journal: Vec::new(), points: 0, stuck: false, stage };
     let mut crashes = crashes.iter().copied().peekable();
     let sources = plan.switchovers.iter().map(|s| s.source.node).collect();
     let mut beliefs = Beliefs { sources, ..Beliefs::default() };
@@ -200,9 +206,17 @@ fn live(
             return Life::Done;
         }
     };
+    engine.set_openings(run.stage.openings.clone());
+    let mut letters = run.stage.letters();
     for _ in 0..TURNS_MAX {
+        while letters.front().is_some_and(|l| l.at <= run.world.now) {
+            if let Some(posted) = letters.pop_front() {
+                engine.accept(run.world.now, Input::Request(posted));
+            }
+        }
         let ready = engine.ready(run.world.now);
         let (done, wake) = (ready.done(), ready.wake_at());
+        let wake = wake.into_iter().chain(letters.front().map(|l| l.at)).min();
         let mut dies = None;
         if !ready.entries().is_empty() {
             run.points += 1;
@@ -228,6 +242,11 @@ fn live(
             return Life::Died;
         }
         if done {
+            // Somebody resumes what was parked, a few times.
+            if run.stage.resumes > 0 && !engine.progress().all_finished() {
+                run.stage.resumes -= 1;
+                return Life::Died;
+            }
             return Life::Done;
         }
         if let Some(mut input) = run.world.step(wake) {

@@ -5,6 +5,7 @@
 //! names when it comes On. It asks neither the inventory nor the engine.
 
 mod case;
+mod gates;
 mod harness;
 mod queue;
 mod rng;
@@ -12,6 +13,7 @@ mod takeover;
 mod world;
 
 pub use case::*;
+pub use gates::*;
 pub use harness::*;
 pub use rng::*;
 pub use takeover::*;

@@ -1,7 +1,7 @@
 //! Two executors of one run: the first is stopped at a chosen point, its lease ends, a second takes the run over, and
 //! then the first one wakes up and goes on where it was (rule S2).
 
-use super::{Faults, Run, World};
+use super::{Faults, Run, Stage, World};
 use crate::engine::{Engine, Entry, EventLog, LogError, Order, Ready, TakeOver};
 use crate::model::*;
 use crate::plan::Plan;
@@ -75,7 +75,8 @@ enum InHand {
 
 /// One run of the plan by two executors. Without a point of that number the first one ends it alone.
 pub fn run_taken_over(plan: &Arc<Plan>, fleet: &Fleet, seed: u64, faults: Faults, pause: Pause, bugs: TakeoverBugs) -> Run {
-    let mut run = Run { world: World::new(fleet.clone(), seed, faults), journal: Vec::new(), points: 0, stuck: false };
+    let mut run =
+        Run { world: World::new(fleet.clone(), seed, faults), journal: Vec::new(), points: 0, stuck: false, stage: Stage::default() };
     let opened = Engine::resume(plan.clone(), "r-1".into(), run.world.now, &[]);
     let in_hand = match opened.map(|engine| first(&mut run, engine, pause)) {
         Ok(Some(in_hand)) => in_hand,

@@ -73,11 +73,15 @@ impl RunHook {
                 Sensitive::Plain(url) => format!("{} {url}", http.method),
                 Sensitive::Secret(_) => format!("{} (a secret address)", http.method),
             },
+            HookAction::Prompt(prompt) => format!("asks: {} ({})", prompt.text, prompt.choices.join(", ")),
         };
         (String::new(), if self.undoing { format!("undo: {what}") } else { what })
     }
 
     pub(super) fn remark(&self) -> String {
+        if let HookAction::Prompt(prompt) = &self.hook.action {
+            return format!("`{}` after {}", prompt.default, self.hook.timeout);
+        }
         let rerun = match self.hook.rerun {
             Rerun::Allowed => "may rerun",
             Rerun::Never => "never twice",

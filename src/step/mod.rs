@@ -7,6 +7,7 @@
 
 mod ask;
 mod boot;
+mod confirm;
 mod fence;
 mod guard;
 mod hook;
@@ -19,6 +20,7 @@ mod restore;
 
 pub use ask::*;
 pub use boot::*;
+pub use confirm::*;
 pub use fence::*;
 pub use guard::{Seen, leaves_open, power_of};
 pub use hook::*;
@@ -53,6 +55,7 @@ pub enum Step {
     PowerBack(PowerBack),
     NoteDebt(NoteDebt),
     Release(Release),
+    Confirm(Confirm),
 }
 
 macro_rules! each {
@@ -76,6 +79,7 @@ macro_rules! each {
             Step::PowerBack($s) => $body,
             Step::NoteDebt($s) => $body,
             Step::Release($s) => $body,
+            Step::Confirm($s) => $body,
         }
     };
 }
@@ -101,9 +105,13 @@ impl Step {
     }
 
     pub fn patience(&self, cx: &Context) -> Patience {
+        self.patience_at(cx.level, cx.attempt)
+    }
+
+    fn patience_at(&self, level: u32, attempt: u32) -> Patience {
         match self {
-            Step::Fence(fence) => fence.patience_at(cx.level),
-            step => each!(step, s => s.patience(cx.attempt)),
+            Step::Fence(fence) => fence.patience_at(level),
+            step => each!(step, s => s.patience(attempt)),
         }
     }
 
@@ -151,6 +159,7 @@ impl Step {
             Step::PowerBack(_) => "power_back",
             Step::NoteDebt(_) => "note_debt",
             Step::Release(_) => "release",
+            Step::Confirm(_) => "confirm",
         }
     }
 
@@ -164,6 +173,37 @@ impl Step {
         match self {
             Step::RunHook(h) => Some(&h.hook),
             _ => None,
+        }
+    }
+
+    /// The question, when the step is a hook that asks a person.
+    pub fn prompt(&self) -> Option<&PromptAction> {
+        match self.hook().map(|h| &h.action) {
+            Some(HookAction::Prompt(prompt)) => Some(prompt),
+            _ => None,
+        }
+    }
+
+    /// The two ends, for a step that every switchover has one of.
+    pub fn pair(&self) -> Option<&Pair> {
+        match self {
+            Step::PowerOn(on) => Some(&on.pair),
+            _ => None,
+        }
+    }
+
+    /// The longest that the step is allowed to take when nothing has to be repeated: its declared limits.
+    pub fn allowance(&self) -> Span {
+        let patience = self.patience_at(0, 0);
+        let between = patience.apart.0.saturating_mul(u64::from(patience.reads.saturating_sub(1)));
+        match self {
+            Step::RunHook(run) => {
+                let once = run.hook.timeout.0;
+                Span(run.hook.until.map_or(once.saturating_mul(u64::from(run.hook.retries) + 1), |until| until.0.saturating_add(once)))
+            }
+            // Soft first, then hard: each has its time.
+            Step::PowerOff(off) if off.soft.is_some() && off.hard.is_some() => Span(patience.settle.0.saturating_add(off.landing.0)),
+            _ => Span(patience.settle.0.saturating_add(between)),
         }
     }
 

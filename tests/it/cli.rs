@@ -150,7 +150,7 @@ impl Place {
     }
 
     /// Wait until the journal of `r-1` has an event that contains `text`.
-    fn wait_for(&self, text: &str) {
+    pub fn wait_for(&self, text: &str) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(20) {
             let output = command(self.directory.path()).args(["journal", "r-1"]).output().expect("it runs");

@@ -65,7 +65,10 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
             hook("zone", HookPoint::PostMigration, Rerun::Allowed, OnFailure::RollBack, true),
             hook("greet", HookPoint::PostBoot, Rerun::Allowed, OnFailure::Stop, false),
         ],
-        limits: Limits { at_once, stop_after_failures: None },
+        limits: Limits { at_once, ..Limits::default() },
+        windows: Vec::new(),
+        approval: None,
+        notify: Vec::new(),
         report: None,
     }
 }
@@ -88,6 +91,7 @@ pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan
         landing: coldswap_sim::plan::Landing { default: Some(landing), by_node: BTreeMap::new() },
         only: Vec::new(),
         exclude: Vec::new(),
+        allow_storm: false,
     };
     plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }

@@ -50,7 +50,10 @@ pub fn runbook() -> Runbook {
         vouchers: Vouchers::default(),
         boot: BootPolicy { via: BootVia::RedfishIscsi, timeout: Span::mins(15), ready: vec![BootReady::BootProgress] },
         hooks: Vec::new(),
-        limits: Limits { at_once: 10, stop_after_failures: None },
+        limits: Limits::default(),
+        windows: Vec::new(),
+        approval: None,
+        notify: Vec::new(),
         report: None,
     }
 }

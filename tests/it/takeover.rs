@@ -141,7 +141,7 @@ fn who_is_alive_is_not_taken_over() {
     place.write("runbook.yaml", &RUNBOOK.replace("[web-1, web-2]", "[web-1]").replace("soft_off: 2s", "soft_off: 20s"));
     let first = start(&place, &["--quiet", "apply", "runbook.yaml", "--yes"], &[(TERMS, "20s,500ms,500ms")]);
     wait_until("it is at work", || journal(&place).contains("intended"));
-    let said = ended(start(&place, &["resume", "r-1"], &[]), 3);
+    let said = ended(start(&place, &["inventory", "release", "web-1", "--yes"], &[]), 3);
     assert!(said.contains(&format!("being executed by another process: process {}", first.id())), "{said}");
     assert!(said.contains("coldswap resume r-1 --take-over"), "{said}");
     let began = Instant::now();

@@ -34,6 +34,7 @@ fn planned(levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Pla
         landing: Default::default(),
         only: Vec::new(),
         exclude: Vec::new(),
+        allow_storm: false,
     };
     plan(&book, &fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }

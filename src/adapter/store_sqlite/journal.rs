@@ -1,7 +1,7 @@
 //! Plans, runs and their journals.
 
 use super::writer::Failure;
-use super::{SqliteStore, lease, meta, set_meta};
+use super::{SqliteStore, lease, mailbox, meta, set_meta};
 use crate::model::*;
 use crate::ports::{Lease, Record, RunLease, RunRow, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -182,6 +182,16 @@ impl Store for SqliteStore {
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
         Ok(self.read(move |db| journal(db, &run))?)
+    }
+
+    fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError> {
+        let (run, by, request) = (run.clone(), by.to_owned(), request.clone());
+        Ok(self.write(move |db| mailbox::post(db, &run, at, &by, &request))?)
+    }
+
+    fn inbox(&self, run: &RunId, after: u64) -> Result<Vec<Posted>, StoreError> {
+        let run = run.clone();
+        Ok(self.read(move |db| mailbox::inbox(db, &run, after))?)
     }
 
     fn lock_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError> {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 /// What makes format n + 1 out of format n, in order; the first makes a store out of nothing. A batch that was in a
 /// release is never changed: append another.
-const BATCHES: &[&str] = &[include_str!("schema.sql"), include_str!("leases.sql"), super::attestations::SCHEMA];
+const BATCHES: &[&str] = &[include_str!("schema.sql"), include_str!("leases.sql"), super::attestations::SCHEMA, super::mailbox::TABLE];
 
 /// The newest format that this version reads and the one that it writes.
 pub const FORMAT: i64 = BATCHES.len() as i64;

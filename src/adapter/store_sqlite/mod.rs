@@ -14,6 +14,7 @@ mod inventory;
 mod journal;
 mod lease;
 mod lock;
+mod mailbox;
 mod migrate;
 mod open;
 mod rows;

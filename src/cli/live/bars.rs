@@ -1,7 +1,8 @@
 //! Lines that are redrawn: one a switchover in flight, and one for the run.
 
-use crate::engine::{Outcome, Phase, Progress};
+use crate::engine::{Outcome, Phase, Progress, Whom};
 use crate::model::Span;
+use crate::plan::Plan;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::OwoColorize;
 use std::collections::BTreeMap;
@@ -121,13 +122,14 @@ impl Bars {
     }
 
     /// How far the run is.
-    pub fn tally(&self, progress: &Progress) {
+    pub fn tally(&self, plan: &Plan, progress: &Progress) {
         let mut outcomes: BTreeMap<Outcome, u32> = BTreeMap::new();
         let mut flying = 0;
+        let mut waiting = 0;
         for track in &progress.tracks {
             match track.phase {
                 Phase::Finished(outcome) => *outcomes.entry(outcome).or_insert(0) += 1,
-                Phase::Waiting => {}
+                Phase::Waiting => waiting += 1,
                 _ => flying += 1,
             }
         }
@@ -136,6 +138,7 @@ impl Bars {
         if flying > 0 {
             told.push(format!("{flying} in flight"));
         }
+        told.extend(held(plan, progress, waiting));
         if progress.paused.is_some() {
             told.push("paused".to_owned());
         }
@@ -159,4 +162,17 @@ impl Bars {
         self.more.finish_and_clear();
         self.run.finish_and_clear();
     }
+}
+
+/// How many wait for what. With thousands that wait for the same thing none is looked at by itself.
+fn held(plan: &Plan, progress: &Progress, waiting: u32) -> Vec<String> {
+    let narrow = progress.held.keys().any(|whom| *whom != Whom::All);
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    if narrow {
+        let each = progress.tracks.iter().enumerate().filter(|(_, t)| t.phase == Phase::Waiting);
+        each.filter_map(|(index, _)| progress.held(plan, index)).for_each(|limit| *counts.entry(limit.as_str()).or_insert(0) += 1);
+    } else if let (None, Some(limit)) = (&progress.paused, progress.held.get(&Whom::All).filter(|_| waiting > 0)) {
+        counts.insert(limit.as_str(), waiting);
+    }
+    counts.iter().map(|(limit, n)| format!("{n} wait for {limit}")).collect()
 }

@@ -90,6 +90,8 @@ fn plan_of(count: u32) -> Arc<Plan> {
             identical: 0,
             warnings: Vec::new(),
             landing: Span::secs(1),
+            predicted: None,
+            domains: Vec::new(),
             steps: vec![Step::PowerOff(off), Step::Fence(fence)],
             already_so: Vec::new(),
             digest: String::new(),
@@ -142,7 +144,7 @@ fn story() -> Vec<Entry> {
         at(12, reset(1, 2, 0)),
         at(15, achieved(1, 2)),
         at(15, finished(1, Outcome::SwitchedOver, None)),
-        at(16, Event::Paused { why: Reason::new(ReasonCode::Asked, "a person\u{1b}[2J asked") }),
+        at(16, Event::Paused { why: Reason::new(ReasonCode::Asked, "a person\u{1b}[2J asked"), until: None, by: None }),
         at(20, finished(2, Outcome::InDoubt, Some(Reason::new(ReasonCode::Silent, "the BMC of `web-02` is silent")))),
     ]
 }

@@ -31,9 +31,9 @@ pub(super) struct Line {
 
 /// The line of an event; `None` for one that says nothing new. `progress` is the fold before the event.
 pub(super) fn line(plan: &Plan, progress: &Progress, started: &[Option<Time>], entry: &Entry) -> Option<Line> {
-    let index = entry.event.switchover().and_then(|id| plan.index(id));
-    let (weight, what) = match index {
-        Some(index) => of_switchover(plan, &progress.tracks[index], index, started, entry)?,
+    let index = entry.event.about().and_then(|id| plan.index(id));
+    let (weight, what) = match index.filter(|_| entry.event.switchover().is_some()) {
+        Some(index) => of_switchover(plan, progress, index, started, entry)?,
         None => of_run(plan, progress, &entry.event)?,
     };
     let who = index.map(|i| format!("{}  ", pair(plan, i))).unwrap_or_default();
@@ -61,12 +61,32 @@ fn of_run(plan: &Plan, progress: &Progress, event: &Event) -> Option<(Weight, St
             let until = Stamp::new(*first_look).clock();
             Some((Weight::Odd, format!("taken over from executor {from}; nothing is looked at until {until}: what it sent may still land")))
         }
-        Event::Paused { why } => Some((Weight::Odd, format!("paused, nothing new starts: {why}"))),
+        Event::Paused { why, .. } => Some((Weight::Odd, format!("paused, nothing new starts: {why}"))),
+        Event::Continued { by } => Some((Weight::Good, format!("goes on, said {}", by.name))),
+        Event::Held { limit: Some(limit), why, .. } => {
+            Some((Weight::Step, format!("waits for {}: {}", limit.as_str(), why.as_deref().unwrap_or_default())))
+        }
+        Event::Held { .. } => None,
+        Event::Asked { matter, until, default } => {
+            let choices = if *matter == Matter::Canary { "go|stop" } else { "approve|refuse" };
+            Some((Weight::Odd, format!("waits for `coldswap decide {} {matter} {choices}`; `{default}` at {until}", run_of(progress))))
+        }
+        Event::Decided { choice, by, matter, .. } => {
+            let by = by.as_ref().map_or("by default, nobody answered in time".to_owned(), |v| format!("said {}", v.name));
+            Some((Weight::Odd, format!("{matter}: `{choice}`, {by}")))
+        }
+        Event::Recalled { by, .. } => Some((Weight::Odd, format!("{} asked for a rollback", by.name))),
+        Event::Declined { request, why, by } => Some((Weight::Odd, format!("`{request}` of {} is refused: {why}", by.name))),
         _ => None,
     }
 }
 
-fn of_switchover(plan: &Plan, track: &Track, index: usize, started: &[Option<Time>], entry: &Entry) -> Option<(Weight, String)> {
+fn run_of(progress: &Progress) -> &str {
+    progress.run.as_ref().map_or("RUN", |run| &run.0)
+}
+
+fn of_switchover(plan: &Plan, progress: &Progress, index: usize, started: &[Option<Time>], entry: &Entry) -> Option<(Weight, String)> {
+    let track = &progress.tracks[index];
     let steps = &plan.switchovers[index].steps;
     let step = track.path(steps).get(track.cursor);
     let label = step.map(|s| label(track, s)).unwrap_or_default();
@@ -78,9 +98,28 @@ fn of_switchover(plan: &Plan, track: &Track, index: usize, started: &[Option<Tim
             (Weight::Step, format!("{label}  {reset} to {}{again}", name(node)))
         }
         Event::Intended { command: Told::Agents(agents), .. } => (Weight::Step, format!("{label}  off by {}", agents.join(" and "))),
-        Event::Intended { .. } => return None,
         Event::FenceLevel { level, why, .. } => (Weight::Odd, format!("{label}  {why}; {}", next_level(step?, *level))),
         Event::Achieved { fence: Some(voucher), .. } => (Weight::Step, format!("{label}  {}", vouched(voucher))),
+        Event::Intended { command: Told::Prompt, .. } => {
+            let prompt = step?.prompt()?;
+            let (id, timeout) = (plan.switchovers[index].id, step?.hook()?.timeout);
+            let choices = prompt.choices.join("|");
+            (
+                Weight::Odd,
+                format!(
+                    "asks: {} `coldswap decide {} {id} {choices}`; `{}` after {timeout}",
+                    prompt.text,
+                    run_of(progress),
+                    prompt.default
+                ),
+            )
+        }
+        Event::Intended { .. } => return None,
+        Event::Resolved { moved, by, .. } => {
+            let what = if *moved { "moved" } else { "not moved" };
+            (Weight::Odd, format!("{}, says {}; both nodes are looked at", what, by.name))
+        }
+        Event::Settled { .. } => (Weight::Good, "nothing is owed any more".into()),
         Event::Achieved { how, after, hook, .. } => (Weight::Step, format!("{label}  {}", achieved(step?, *how, after, hook.as_ref()))),
         Event::Retried { attempt, why, .. } => (Weight::Retry, format!("{label}  attempt {} came to nothing: {why}", attempt + 1)),
         Event::Tolerated { why, .. } => (Weight::Odd, format!("{label}  {why}; going on")),
@@ -91,7 +130,7 @@ fn of_switchover(plan: &Plan, track: &Track, index: usize, started: &[Option<Tim
             let why = why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             (weight_of(*outcome), format!("{}{took}{why}", text::outcome_words(*outcome)))
         }
-        Event::RunStarted { .. } | Event::RunResumed | Event::TakenOver { .. } | Event::Paused { .. } => return None,
+        _ => return None,
     })
 }
 
@@ -107,6 +146,7 @@ fn label(track: &Track, step: &Step) -> String {
     let way = match track.phase {
         Phase::Back => "back: ",
         Phase::CuttingOff => "cutting off: ",
+        Phase::Settling => "settling: ",
         _ => "",
     };
     format!("{way}{}", step.name())

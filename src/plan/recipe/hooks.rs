@@ -53,7 +53,7 @@ pub(super) fn render_sensitive(value: &SensitiveTemplate, scope: &Scope) -> Resu
     }
 }
 
-fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
+pub(in crate::plan) fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, ExpressionError> {
     let sensitive = |s: &SensitiveTemplate| render_sensitive(s, scope);
     let all = |m: &BTreeMap<String, SensitiveTemplate>| {
         m.iter().map(|(k, v)| Ok((k.clone(), sensitive(v)?))).collect::<Result<BTreeMap<_, _>, ExpressionError>>()
@@ -71,6 +71,12 @@ fn render_action(action: &ActionTemplate, scope: &Scope) -> Result<HookAction, E
             headers: all(headers)?,
             json: json.as_ref().map(|j: &TemplateValue| j.render(scope)).transpose()?,
             expect: expect.clone(),
+        }),
+        ActionTemplate::Prompt { text, choices, fails, default } => HookAction::Prompt(PromptAction {
+            text: text.render(scope)?,
+            choices: choices.clone(),
+            fails: fails.clone(),
+            default: default.clone(),
         }),
     })
 }

@@ -3,7 +3,7 @@
 use super::page::Page;
 use super::*;
 use crate::engine::How;
-use crate::model::PowerState;
+use crate::model::{PowerState, Span};
 
 /// How many lines of a hook's output a person is shown; the JSON report has all that was kept.
 const OUTPUT_LINES_MAX: usize = 8;
@@ -84,6 +84,7 @@ fn label(step: &StepReport) -> String {
         Direction::Forward => "",
         Direction::Back => "back ",
         Direction::CuttingOff => "cutting off ",
+        Direction::Settling => "settling ",
     };
     format!("{way}{} {}", step.number, step.step)
 }
@@ -92,6 +93,52 @@ fn label(step: &StepReport) -> String {
 pub(super) fn in_hand(s: &SwitchoverReport) -> String {
     let step = s.steps.iter().find(|t| t.status == StepStatus::InHand);
     step.map_or_else(|| "between two steps".to_owned(), label)
+}
+
+/// Who decided what.
+pub(super) fn decisions(page: &mut Page, report: &Report) {
+    if report.run.decisions.is_empty() {
+        return;
+    }
+    page.heading("decisions");
+    for d in &report.run.decisions {
+        let by = d.by.as_deref().unwrap_or("nobody in time: the default");
+        let why = d.why.as_ref().map(|w| format!(" ({w})")).unwrap_or_default();
+        let refused = d.refused.as_ref().map(|w| format!("; refused: {w}")).unwrap_or_default();
+        page.text(0, &format!("{}  {}: `{}` by {by}{why}{refused}", d.at.clock(), d.about, d.choice));
+    }
+}
+
+/// Waits that are shorter say nothing.
+const WAIT_MIN: Span = Span::secs(1);
+
+/// What the limits held back, and how long.
+pub(super) fn waits(page: &mut Page, report: &Report) {
+    let long = |w: &&WaitedReport| w.took.ms >= WAIT_MIN.0;
+    let waited: Vec<&SwitchoverReport> = report.switchovers.iter().filter(|s| s.waited.iter().any(|w| long(&w))).collect();
+    if waited.is_empty() {
+        return;
+    }
+    page.heading("held back");
+    // Of a thousand that waited for the same thing, one line.
+    let mut same: Vec<(String, Vec<&SwitchoverReport>, Vec<String>)> = Vec::new();
+    for s in waited {
+        let key: Vec<&str> = s.waited.iter().filter(long).map(|w| w.why.as_str()).collect();
+        let key = key.join("; ");
+        let took = s.waited.iter().filter(long).map(|w| w.took.brief()).collect::<Vec<_>>().join(", ");
+        match same.iter_mut().find(|(k, _, _)| *k == key) {
+            Some((_, who, times)) => {
+                who.push(s);
+                times.push(took);
+            }
+            None => same.push((key, vec![s], vec![took])),
+        }
+    }
+    for (why, who, times) in same {
+        let named: Vec<String> = who.iter().zip(&times).take(3).map(|(s, took)| format!("{} {took}", s.id)).collect();
+        let more = if who.len() > 3 { format!(" and {} more", who.len() - 3) } else { String::new() };
+        page.text(0, &format!("{}{more}: {why}", named.join(", ")));
+    }
 }
 
 pub(super) fn fences(page: &mut Page, report: &Report) {

@@ -100,7 +100,12 @@ impl<'v> Lowering<'v> {
     /// Is it one of the names that are known only when a hook is started, alone?
     fn late(&self, expr: &Expr) -> Option<String> {
         let path = plain_path(expr)?;
-        (self.names == Names::Switchover && crate::model::LATE_NAMES.contains(&path.as_str())).then_some(path)
+        let late: &[&str] = match self.names {
+            Names::Switchover => &crate::model::LATE_NAMES,
+            Names::Event => &crate::model::EVENT_NAMES,
+            Names::Node | Names::SpareAndSource => &[],
+        };
+        late.contains(&path.as_str()).then_some(path)
     }
 
     pub(super) fn lower(&mut self, expr: &Expr) -> Lowered<'v> {
@@ -145,7 +150,8 @@ impl<'v> Lowering<'v> {
     }
 
     fn name(&mut self, at: usize, name: &str) -> Lowered<'v> {
-        if crate::model::LATE_NAMES.iter().any(|late| late.split('.').next() == Some(name)) {
+        let late = crate::model::LATE_NAMES.iter().chain(&crate::model::EVENT_NAMES);
+        if late.into_iter().any(|late| late.split('.').next() == Some(name)) {
             return Err(self.too_late(at, name));
         }
         let shape = Shape::of_name(name, self.names, self.vars).map_err(|(m, hint)| ExpressionError { message: m, at: Some(at), hint })?;
@@ -157,6 +163,9 @@ impl<'v> Lowering<'v> {
         let hint = match self.names {
             Names::Switchover => {
                 "in the templates of hooks it stands alone, as `{{ run.id }}`, `{{ switchover.id }}`, `{{ step }}` or `{{ attempt }}`"
+            }
+            Names::Event => {
+                "a notification may use `{{ event.text }}`, `{{ event.kind }}`, `{{ event.switchover }}` and `{{ run.id }}`, each alone"
             }
             _ => "what is planned cannot depend on it",
         };

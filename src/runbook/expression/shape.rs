@@ -85,6 +85,7 @@ impl Names {
             Names::Node => &["node"],
             Names::SpareAndSource => &["spare", "source"],
             Names::Switchover => &["source", "destination"],
+            Names::Event => &[],
         }
     }
 }

@@ -63,6 +63,7 @@ fn scope(names: Names) -> Scope {
         Names::Node => scope.with("node", &fleet, web),
         Names::SpareAndSource => scope.with("source", &fleet, web).with("spare", &fleet, spare),
         Names::Switchover => scope.with("source", &fleet, web).with("destination", &fleet, spare),
+        Names::Event => scope,
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Check, hex, unique};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::{HookPoint, OnFailure, Rerun, SecretRef, Span};
 use crate::runbook::document::Tree;
-use crate::runbook::raw::{RawAction, RawHook, RawHttp, RawRunbook, RawSensitive};
+use crate::runbook::raw::{RawAction, RawHook, RawHttp, RawPrompt, RawRunbook, RawSensitive};
 use crate::runbook::shape::{At, Map};
 use crate::runbook::{ActionTemplate, HookTemplate, Names, SensitiveTemplate, Template, TemplateValue, beside, directory};
 use sha2::{Digest, Sha256};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// How long one attempt may take where nothing is said.
 const TIMEOUT: Span = Span::mins(5);
+/// How long a prompt may stay unanswered where nothing is said.
+const PROMPT_TIMEOUT: Span = Span::mins(60);
 /// What a request that is answered well is answered with.
 const EXPECT: [u16; 4] = [200, 201, 202, 204];
 
@@ -27,7 +29,11 @@ fn one(check: &Check<'_>, point: HookPoint, written: &At<RawHook>, lab: bool) ->
     let when = raw.when.as_ref().map(|w| check.expression(w, Names::Switchover));
     let wrap = |a: Option<&RawAction>| a.map(|a| action(check, a, &raw.env));
     let (main, looked, undone) = (wrap(raw.action.as_ref()), wrap(raw.check.as_ref()), wrap(raw.undo.as_ref()));
-    let main = main??;
+    let main = match &raw.prompt {
+        Some(asked) => prompt(check, &asked.value)?,
+        None => main??,
+    };
+    let limit = raw.prompt.as_ref().map(|p| p.value.timeout.as_ref().map_or(PROMPT_TIMEOUT, |t| t.value));
     Some(HookTemplate {
         name: raw.name.value.clone(),
         point,
@@ -36,7 +42,7 @@ fn one(check: &Check<'_>, point: HookPoint, written: &At<RawHook>, lab: bool) ->
         check: looked.flatten(),
         undo: undone.flatten(),
         when: when.flatten(),
-        timeout: raw.timeout.as_ref().map_or(TIMEOUT, |t| t.value),
+        timeout: limit.unwrap_or_else(|| raw.timeout.as_ref().map_or(TIMEOUT, |t| t.value)),
         retries: raw.retries.as_ref().map_or(0, At::small),
         until: raw.until.as_ref().map(|u| u.value),
         rerun: raw.rerun.as_ref().map_or(Rerun::Allowed, |r| r.value),
@@ -94,15 +100,47 @@ fn sense(check: &Check<'_>, point: HookPoint, raw: &RawHook) {
             reading.error(codes::OUT_OF_RANGE, format!("`{what}: 0s` leaves no time at all"), &span.at);
         }
     }
-    if let Some(prompt) = &raw.prompt
-        && let Some(default) = &prompt.value.default
-        && !prompt.value.choices.iter().any(|c| c.value == default.value)
-    {
-        reading.error(codes::UNKNOWN_WORD, format!("the default `{}` is not one of the choices", default.value), &default.at);
+    if let Some(prompt) = &raw.prompt {
+        sense_of_prompt(check, raw, &prompt.value);
     }
 }
 
-fn action(check: &Check<'_>, raw: &RawAction, env: &Map<RawSensitive>) -> Option<ActionTemplate> {
+/// A person is asked once, and answers with one of the choices.
+fn sense_of_prompt(check: &Check<'_>, raw: &RawHook, prompt: &RawPrompt) {
+    let reading = check.reading;
+    let unknown = |answer: &At<String>| !prompt.choices.iter().any(|c| c.value == answer.value);
+    if unknown(&prompt.default) {
+        reading.error(codes::UNKNOWN_WORD, format!("the default `{}` is not one of the choices", prompt.default.value), &prompt.default.at);
+    }
+    for answer in prompt.fails.iter().flatten().filter(|a| unknown(a)) {
+        reading.error(codes::UNKNOWN_WORD, format!("`{}` is not one of the choices", answer.value), &answer.at);
+    }
+    unique(check, "answers", prompt.choices.iter());
+    super::gates::some_time(check, prompt.timeout.as_ref());
+    let places = [
+        ("timeout", raw.timeout.as_ref().map(|t| &t.at)),
+        ("retries", raw.retries.as_ref().map(|r| &r.at)),
+        ("until", raw.until.as_ref().map(|u| &u.at)),
+    ];
+    for (what, at) in places.into_iter().filter_map(|(what, at)| Some((what, at?))) {
+        let message = format!("`{what}` says nothing of a prompt: a person is asked once");
+        reading.hinted(codes::CONTRADICTION, message, at, "how long it may stay unanswered is `prompt.timeout`");
+    }
+}
+
+/// Where nothing says which answers fail, all but the first do: a question that cannot fail need not be asked.
+fn prompt(check: &Check<'_>, raw: &RawPrompt) -> Option<ActionTemplate> {
+    let texts = |list: &[At<String>]| list.iter().map(|t| t.value.clone()).collect::<Vec<_>>();
+    let fails = raw.fails.as_ref().map_or_else(|| texts(raw.choices.get(1..).unwrap_or_default()), |f| texts(f));
+    Some(ActionTemplate::Prompt {
+        text: check.template(&raw.text)?,
+        choices: texts(&raw.choices),
+        fails,
+        default: raw.default.value.clone(),
+    })
+}
+
+pub(super) fn action(check: &Check<'_>, raw: &RawAction, env: &Map<RawSensitive>) -> Option<ActionTemplate> {
     match raw {
         RawAction::Run(argv) => {
             let digest = argv.first().and_then(|program| script(check, program));
@@ -208,5 +246,6 @@ fn mentions(action: &ActionTemplate, path: &str) -> bool {
         ActionTemplate::Http { url, headers, json, .. } => {
             plain(url) || headers.values().any(plain) || json.as_ref().is_some_and(|j| j.mentions(path))
         }
+        ActionTemplate::Prompt { text, .. } => text.mentions(path),
     }
 }

@@ -1,6 +1,7 @@
 //! From what is written to what is meant: defaults, expressions, names that must fit each other.
 
 mod fence;
+mod gates;
 mod hooks;
 mod matching;
 mod places;
@@ -9,12 +10,12 @@ mod windows;
 
 use super::raw::{RawPower, RawRunbook, RawVia};
 use super::shape::{At, Reading};
-use super::{BootPolicy, BootReady, BootVia, Expression, Files, HardOff, Limits, Mode, Names, Pool, PowerPolicy, Runbook, Template};
+use super::{BootPolicy, BootReady, BootVia, Expression, Files, HardOff, Mode, Names, Pool, PowerPolicy, Runbook, Template};
 use crate::diagnostic::{Diagnostic, LineIndex, codes};
-use crate::model::{ProvisionState, Span, Threshold};
+use crate::model::{ProvisionState, Span};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 pub(super) use hooks::resolved;
@@ -28,11 +29,20 @@ pub(super) struct Check<'a> {
     pub lines: LineIndex<'a>,
     /// Scripts that were read, by path: their digests are part of the runbook's.
     pub scripts: RefCell<BTreeMap<String, String>>,
+    /// What templates may use where the reader is.
+    pub names: Cell<Names>,
 }
 
 impl<'a> Check<'a> {
     pub fn new(reading: &'a Reading<'a>, vars: &'a BTreeMap<String, Json>, files: &'a dyn Files) -> Check<'a> {
-        Check { reading, vars, files, lines: LineIndex::new(reading.source), scripts: RefCell::default() }
+        Check {
+            reading,
+            vars,
+            files,
+            lines: LineIndex::new(reading.source),
+            scripts: RefCell::default(),
+            names: Cell::new(Names::Switchover),
+        }
     }
 
     fn expression(&self, written: &At<String>, names: Names) -> Option<Expression> {
@@ -40,7 +50,7 @@ impl<'a> Check<'a> {
     }
 
     fn template(&self, written: &At<String>) -> Option<Template> {
-        Template::parse(&written.value, Names::Switchover, self.vars).map_err(|e| self.told(codes::TEMPLATE, written, e)).ok()
+        Template::parse(&written.value, self.names.get(), self.vars).map_err(|e| self.told(codes::TEMPLATE, written, e)).ok()
     }
 
     fn told(&self, code: &'static str, written: &At<String>, error: super::ExpressionError) {
@@ -62,8 +72,10 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
     let (fence, vouchers) = fence::fence(check, raw);
     let boot = boot(raw);
     let hooks = hooks::hooks(check, raw);
-    let limits = limits(check, raw);
-    windows::windows(check, &raw.windows);
+    let limits = gates::limits(check, raw);
+    let windows = windows::windows(check, &raw.windows);
+    let approval = gates::approval(check, raw);
+    let notify = gates::notify(check, raw);
     if let Some(report) = &raw.report {
         check.template_of_report(report);
     }
@@ -83,6 +95,9 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
         boot,
         hooks,
         limits,
+        windows,
+        approval,
+        notify,
         report: raw.report.as_ref().map(|r| r.value.clone()),
     })
 }
@@ -195,18 +210,6 @@ fn boot(raw: &RawRunbook) -> BootPolicy {
         timeout: raw.boot.timeout.as_ref().map_or(Span::mins(15), |t| t.value),
         ready: ready.unwrap_or_else(|| vec![BootReady::BootProgress, BootReady::PostBootHooks]),
     }
-}
-
-/// Ten switchovers at once are what a storage array and a person can follow.
-const AT_ONCE: u32 = 10;
-
-fn limits(check: &Check<'_>, raw: &RawRunbook) -> Limits {
-    let stop = raw.limits.stop_after_failures.as_ref();
-    if let Some(stop) = stop.filter(|s| matches!(s.value, Threshold::Count(0) | Threshold::Share(0))) {
-        let message = format!("`{}` failures would stop the run before it starts", stop.value);
-        check.reading.hinted(codes::OUT_OF_RANGE, message, &stop.at, "write `1` to stop at the first failure");
-    }
-    Limits { at_once: raw.limits.at_once.as_ref().map_or(AT_ONCE, At::small), stop_after_failures: stop.map(|s| s.value) }
 }
 
 /// SHA-256 over text, variables and scripts, each with its length in front so that nothing can shift between them.

@@ -1,33 +1,71 @@
 //! Windows: do they open before they close, and can their times be read at all?
+//!
+//! Whether a name is a time zone is asked of the time zone database, which is data like the language's own lists.
 
 use super::Check;
 use crate::diagnostic::codes;
+use crate::model::{Span, Window};
 use crate::runbook::raw::RawWindow;
 use crate::runbook::shape::At;
 use jiff::civil::DateTime;
+use std::str::FromStr;
 
-pub(super) fn windows(check: &Check<'_>, windows: &[At<RawWindow>]) {
-    for window in windows {
-        let raw = &window.value;
-        let times = raw.opens.as_ref().map(|t| time(check, t)).zip(raw.closes.as_ref().map(|t| time(check, t)));
-        if let (Some((Some(opens), Some(closes))), Some(at)) = (times, &raw.closes)
-            && closes <= opens
-        {
-            check.reading.error(codes::TIME_RANGE, "the window closes before it opens", &at.at);
-        }
-        if let Some(cron) = raw.cron.as_ref().filter(|c| c.value.split_whitespace().count() != 5) {
-            let hint = "minute, hour, day of the month, month, day of the week";
-            check.reading.hinted(codes::TIME_RANGE, "a recurrence has five fields", &cron.at, hint);
-        }
-        let (with, missing) = if raw.cron.is_some() {
-            ("cron", raw.lasts.is_none().then_some("for"))
-        } else {
-            ("opens", raw.closes.is_none().then_some("closes"))
-        };
-        if let (Some(missing), true) = (missing, raw.cron.is_some() || raw.opens.is_some()) {
-            check.reading.error(codes::MISSING_KEY, format!("a window with `{with}` needs `{missing}`"), &window.at);
+pub(super) fn windows(check: &Check<'_>, windows: &[At<RawWindow>]) -> Vec<Window> {
+    windows.iter().filter_map(|w| window(check, w)).collect()
+}
+
+fn window(check: &Check<'_>, window: &At<RawWindow>) -> Option<Window> {
+    let raw = &window.value;
+    let zone = time_zone(check, raw.time_zone.as_ref());
+    let times = raw.opens.as_ref().map(|t| time(check, t)).zip(raw.closes.as_ref().map(|t| time(check, t)));
+    if let (Some((Some(opens), Some(closes))), Some(at)) = (times, &raw.closes)
+        && closes <= opens
+    {
+        check.reading.error(codes::TIME_RANGE, "the window closes before it opens", &at.at);
+    }
+    let cron = raw.cron.as_ref().map(|c| recurrence(check, c));
+    if let Some(lasts) = raw.lasts.as_ref().filter(|l| l.value == Span::ZERO) {
+        check.reading.error(codes::OUT_OF_RANGE, "`for: 0s` opens no window at all", &lasts.at);
+    }
+    let (with, missing) = if raw.cron.is_some() {
+        ("cron", raw.lasts.is_none().then_some("for"))
+    } else {
+        ("opens", raw.closes.is_none().then_some("closes"))
+    };
+    if let (Some(missing), true) = (missing, raw.cron.is_some() || raw.opens.is_some()) {
+        check.reading.error(codes::MISSING_KEY, format!("a window with `{with}` needs `{missing}`"), &window.at);
+    }
+    let time_zone = zone?;
+    match (cron, &raw.lasts, &raw.opens, &raw.closes) {
+        (Some(cron), Some(lasts), _, _) => Some(Window::Cron { cron: cron?, lasts: lasts.value, time_zone }),
+        (None, _, Some(opens), Some(closes)) => Some(Window::Once { opens: opens.value.clone(), closes: closes.value.clone(), time_zone }),
+        _ => None,
+    }
+}
+
+fn recurrence(check: &Check<'_>, cron: &At<String>) -> Option<String> {
+    let hint = "minute, hour, day of the month, month, day of the week";
+    if cron.value.split_whitespace().count() != 5 {
+        check.reading.hinted(codes::TIME_RANGE, "a recurrence has five fields", &cron.at, hint);
+        return None;
+    }
+    match croner::Cron::from_str(&cron.value) {
+        Ok(_) => Some(cron.value.clone()),
+        Err(why) => {
+            check.reading.hinted(codes::TIME_RANGE, format!("`{}` is not a recurrence: {why}", cron.value), &cron.at, hint);
+            None
         }
     }
+}
+
+fn time_zone(check: &Check<'_>, written: Option<&At<String>>) -> Option<String> {
+    let Some(written) = written else { return Some("UTC".to_owned()) };
+    if jiff::tz::TimeZone::get(&written.value).is_ok() {
+        return Some(written.value.clone());
+    }
+    let message = format!("`{}` is not a time zone", written.value);
+    check.reading.hinted(codes::TIME_RANGE, message, &written.at, "write it like Europe/Berlin, or UTC");
+    None
 }
 
 fn time(check: &Check<'_>, written: &At<String>) -> Option<DateTime> {

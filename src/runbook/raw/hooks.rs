@@ -44,8 +44,10 @@ pub struct RawHttp {
 pub struct RawPrompt {
     pub text: At<String>,
     pub choices: Vec<At<String>>,
+    /// The answers that make the hook fail.
+    pub fails: Option<Vec<At<String>>>,
     pub timeout: Option<At<Span>>,
-    pub default: Option<At<String>>,
+    pub default: At<String>,
 }
 
 pub(super) fn span() -> Quantity<Span> {
@@ -91,7 +93,7 @@ fn fields(f: &mut Fields<'_>) -> Option<RawHook> {
     })
 }
 
-fn arguments() -> ListOf<Text> {
+pub(super) fn arguments() -> ListOf<Text> {
     list_of("an argument vector such as `[./drain.sh, --now]`", text("an argument")).not_empty()
 }
 
@@ -126,7 +128,12 @@ pub(super) fn http() -> Record<RawHttp> {
 fn prompt(f: &mut Fields<'_>) -> Option<RawPrompt> {
     let question = f.required("text", "the question; a template", text("a question"));
     let choices = f.required("choices", "the answers that count", list_of("a list of answers", text("an answer")).not_empty());
-    let timeout = f.optional("timeout", "how long it may stay unanswered", span());
-    let default = f.optional("default", "the answer after that", text("an answer"));
-    Some(RawPrompt { text: question?, choices: choices?, timeout, default })
+    let fails = f.optional(
+        "fails",
+        "the answers that make the hook fail; default: all but the first",
+        list_of("a list of answers", text("an answer")),
+    );
+    let timeout = f.optional("timeout", "how long it may stay unanswered; default 1h", span());
+    let default = f.required("default", "the answer after that: nothing waits for ever", text("an answer"));
+    Some(RawPrompt { text: question?, choices: choices?, fails, timeout, default: default? })
 }

@@ -9,7 +9,7 @@ mod matching;
 mod policy;
 mod secret;
 
-pub use gates::{RawApproval, RawLimits, RawNotify, RawWindow};
+pub use gates::{RawApproval, RawCanary, RawLimits, RawNotify, RawWindow};
 pub use hooks::{RawAction, RawHook, RawHttp, RawPrompt};
 pub use matching::{Base, RawAgainst, RawIdentical, RawMatch, RawPrefer, RawRequire, TESTS};
 pub use policy::{RawAgent, RawBoot, RawFence, RawPower, RawVia};
@@ -40,7 +40,7 @@ pub struct RawRunbook {
     pub notify: Vec<At<RawNotify>>,
     pub report: Option<At<String>>,
     pub lab: Option<At<bool>>,
-    /// Where `sources`, `pools`, `windows`, ... are written, for what is wrong with a section as a whole.
+    /// Where `pools` and `fence` are written, for what is wrong with a section as a whole.
     pub places: Places,
 }
 
@@ -48,8 +48,6 @@ pub struct RawRunbook {
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     pub pools: Option<std::ops::Range<usize>>,
-    pub windows: Option<std::ops::Range<usize>>,
-    pub notify: Option<std::ops::Range<usize>>,
     pub fence: Option<std::ops::Range<usize>>,
 }
 
@@ -102,7 +100,7 @@ fn fields(f: &mut Fields<'_>) -> Option<RawRunbook> {
     let modes = words(&[("planned", Mode::Planned), ("disaster", Mode::Disaster)]);
     let mode = f.required("mode", "planned: the source is healthy; disaster: it is presumed bad", modes);
     let sources = f.required("sources", "which nodes are to be switched over", record("sources", sources));
-    let places = Places { pools: f.place("pools"), windows: f.place("windows"), notify: f.place("notify"), fence: f.place("fence") };
+    let places = Places { pools: f.place("pools"), fence: f.place("fence") };
     let pools = f.optional("pools", "where spares come from, in order", list_of("a list of pools", record("pool", pool)));
     let matching = f.optional("match", "what identical means", matching::shape());
     let power = f.optional("power", "how the source is switched off", policy::power());

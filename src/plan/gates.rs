@@ -1,0 +1,73 @@
+//! What holds a run back, as the plan carries it: prediction, failure domains, the storm guard, notifications.
+
+use super::Switchover;
+use super::recipe::render_action;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::model::*;
+use crate::runbook::{Runbook, Scope};
+use crate::step::Step;
+
+/// A switchover with its prediction and the failure domains that are limited.
+pub(super) fn limited(runbook: &Runbook, fleet: &Fleet, mut switchover: Switchover) -> Switchover {
+    switchover.predicted = Some(predict(&switchover.steps));
+    for level in runbook.limits.per_domain.keys() {
+        for end in [&switchover.source, &switchover.destination] {
+            match fleet.nodes.get(&end.node).and_then(|node| Domain::of(node, level)) {
+                Some(domain) if !switchover.domains.contains(&domain) => switchover.domains.push(domain),
+                Some(_) => {}
+                None => switchover.warnings.push(format!("`limits.per_domain` does not count `{}`: it has no {level}", end.name)),
+            }
+        }
+    }
+    switchover
+}
+
+/// How long a switchover may take: the sum of the declared limits of its steps. Where earlier runs have taught better,
+/// this is where it is to be said.
+fn predict(steps: &[Step]) -> Span {
+    Span(steps.iter().fold(0u64, |sum, step| sum.saturating_add(step.allowance().0)))
+}
+
+/// Is it more of the fleet than the runbook allows at once? In words, where a person has allowed it.
+pub(super) fn storm(runbook: &Runbook, fleet: &Fleet, planned: usize, allowed: bool, diagnostics: &mut Diagnostics) -> Option<String> {
+    let limit = runbook.limits.refuse_above?;
+    let booted = fleet.targets.values().filter(|t| t.boot_index == 0).map(|t| t.node).collect::<std::collections::BTreeSet<_>>().len();
+    let above = match limit {
+        Threshold::Count(n) => planned > n as usize,
+        // Exact: hundredths of a percent.
+        Threshold::Share(share) => planned as u64 * 10_000 > u64::from(share) * booted as u64,
+    };
+    if !above {
+        return None;
+    }
+    let text = format!("{planned} of {booted} nodes that boot from a volume, and `limits.refuse_above` is {limit}");
+    diagnostics.0.push(Diagnostic {
+        code: "P024",
+        severity: if allowed { Severity::Warning } else { Severity::Error },
+        message: format!("a storm: {text}"),
+        span: None,
+        hint: (!allowed).then(|| {
+            "so many at once is more often a broken network or a wrong `select` than so many broken nodes; if it is meant, `--allow-storm`"
+                .into()
+        }),
+    });
+    allowed.then_some(text)
+}
+
+pub(super) fn notices(runbook: &Runbook, diagnostics: &mut Diagnostics) -> Vec<Notice> {
+    let scope = Scope::new(&runbook.vars);
+    let notices = runbook.notify.iter().filter_map(|notify| match render_action(&notify.action, &scope) {
+        Ok(action) => Some(Notice { events: notify.events.clone(), action }),
+        Err(error) => {
+            diagnostics.0.push(Diagnostic {
+                code: "P025",
+                severity: Severity::Error,
+                message: format!("`notify`: {}", error.message),
+                span: None,
+                hint: error.hint,
+            });
+            None
+        }
+    });
+    notices.collect()
+}
