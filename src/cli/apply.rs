@@ -3,11 +3,12 @@
 use super::args::{ApplyArgs, Global, ResumeArgs};
 use super::lab::Bench;
 use super::live::Live;
-use super::look::{ASKED_AT_ONCE, learn, look};
+use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
 use crate::diagnostic::Source;
-use crate::executor::{Claim, Control, Ended, ExecuteError, Ports, claim, entries, execute, gather, take_over};
+use crate::executor::{Claim, Control, Ended, ExecuteError, Gathered, Looks, Ports, claim, entries, execute, take_over};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::{Lease, Store, StoreError};
@@ -49,7 +50,7 @@ async fn fresh(
     go: &Go<'_>,
 ) -> Result<ExitCode, Failure> {
     let id = ports.store.next_plan_id()?;
-    let looked = look(global, site, &ports, (runbook, Some(source)), &args.choose, id).await?;
+    let looked = look(global, site, &Looks::of(&ports), (runbook, Some(source)), &args.choose, id).await?;
     super::plan::save(&site.store, &looked.plan)?;
     if !agreed(global, &looked.plan, go)? {
         return Ok(ExitCode::Refused);
@@ -87,7 +88,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Ok(ExitCode::Refused);
     }
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
-    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, ASKED_AT_ONCE, |_| nodes, |_, _| ()).await;
+    let gathered = Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await;
     let gathered = match gathered {
         Ok(gathered) => gathered,
         Err(fault) => {
@@ -203,8 +204,25 @@ pub async fn carry_out(
     Ok(report::exit_code(&report))
 }
 
+/// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
+/// reserves the node compares again.
+pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
+    // All at once: the store commits in groups.
+    let learnt = gathered.reports.iter().map(|(node, report)| ports.inventory.learn(*node, report, site.now()));
+    for fault in futures_util::future::join_all(learnt).await.into_iter().filter_map(Result::err) {
+        output::note(global, format!("warning: {fault}"));
+    }
+}
+
 /// The report of a run from what the store holds.
 pub fn make_report(store: &dyn Store, plan: &Plan, run: &RunId) -> Result<Report, Failure> {
     let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
     report::report(plan, &report::About::run(run.clone()), &journal).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))
+}
+
+gates! {
+    "saved plan", "a saved plan is carried out once, in its own store, and word for word",
+        Closed, "a plan that is applied twice finds a world that it was not made for", a_saved_plan_is_single_use_and_bound_to_its_store;
+    "learning facts", "what a BMC says of itself is remembered before a run; where that is refused the run goes on",
+        Open, "the step that reserves the node compares again", a_node_that_changed_since_the_plan_is_refused_and_the_rest_goes_on;
 }

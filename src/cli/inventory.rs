@@ -6,7 +6,8 @@ use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
 use crate::engine::Outcome;
-use crate::executor::{Gathered, claim, gather};
+use crate::executor::{Gathered, Looks, claim};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::ports::{Attestations, Inventory, Store};
 use crate::report::ExitCode;
@@ -192,7 +193,7 @@ async fn discover(global: &Global, site: &Site, names: &[String]) -> Result<Exit
         false => names.iter().map(|n| find(&fleet, n).map(|n| n.id)).collect::<Result<_, _>>()?,
     };
     let ports = site.ports();
-    let gathered: Gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, 512, |_| ids, |_, _| ()).await?;
+    let gathered: Gathered = Looks::of(&ports).gather(512, |_| ids, |_, _| ()).await?;
     ports.bmc.close().await;
     let mut lines = Vec::new();
     let mut unread = 0;
@@ -235,14 +236,18 @@ fn edit(text: &str) -> Result<Edit, Failure> {
     match field {
         "maintenance" => Ok(Edit::Maintenance(given().map(|reason| Maintenance { reason }))),
         "debt" if value.is_empty() => Ok(Edit::SettleDebt),
+        "identity" if value.is_empty() => Ok(Edit::ForgetIdentity),
         "provision_state" => {
             let states = [ProvisionState::Enroll, ProvisionState::Manageable, ProvisionState::Available, ProvisionState::Active];
             let found = states.into_iter().find(|s| s.to_string() == value).map(Edit::ProvisionState);
             found.ok_or_else(|| Failure::usage(format!("`{value}` is no provision state; enroll, manageable, available and active are")))
         }
         _ => {
-            let hint = did_you_mean(field, ["maintenance", "debt", "provision_state"]).map_or_else(
-                || "maintenance, provision_state, label.NAME and debt can be set by hand; the rest by `inventory import`".to_owned(),
+            let hint = did_you_mean(field, ["maintenance", "debt", "identity", "provision_state"]).map_or_else(
+                || {
+                    "maintenance, provision_state, label.NAME, identity and debt can be set by hand; the rest by `inventory import`"
+                        .to_owned()
+                },
                 |f| format!("did you mean `{f}`?"),
             );
             Err(Failure::usage(format!("`{field}` cannot be set")).hint(hint))
@@ -301,4 +306,9 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     site.store.release_reservation(node.id, claim.deadline())?;
     output::print(global, || format!("{name}: released"), || json!({"released": [name], "power": power}));
     Ok(ExitCode::Done)
+}
+
+gates! {
+    "release", "a node is released only from a switchover that has ended, and owes something from then on",
+        Closed, "a resume would go on with a machine that another run has taken", a_node_is_not_taken_from_a_switchover_that_has_not_ended;
 }

@@ -9,6 +9,7 @@ use crate::adapter::clock::SystemClock;
 use crate::adapter::store_sqlite::SqliteStore;
 use crate::bmcsim::{self, AdapterSpec, Addressing, FaultRule, FleetSpec, Listen, MachineSpec, Running, Timing};
 use crate::diagnostic::Source;
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::report::ExitCode;
 use crate::runbook::{Format, Lab, read_inventory, read_lab, write_inventory};
@@ -39,7 +40,7 @@ impl Bench {
 }
 
 /// Twice the slowest transition, and some for a busy machine: nothing simulated takes longer but by a fault.
-fn landing(lab: &Lab) -> Span {
+pub(super) fn landing(lab: &Lab) -> Span {
     Span(2 * lab.timing.on.0.max(lab.timing.off.0).max(lab.timing.soft.0) + 2_000)
 }
 
@@ -108,7 +109,7 @@ fn given_store(path: &Path) -> Result<SqliteStore, Failure> {
 }
 
 /// The lab's file and the records of its machines.
-fn read(path: &Path) -> Result<(Lab, Vec<NodeRecord>), Failure> {
+pub(super) fn read(path: &Path) -> Result<(Lab, Vec<NodeRecord>), Failure> {
     let source = files::source(path)?;
     let (lab, warnings) = read_lab(&source, &Disk).map_err(|wrong| Failure::Diagnostics(wrong, vec![source.clone()]))?;
     files::warn(&warnings, &[&source]);
@@ -265,6 +266,11 @@ pub async fn serve(global: &Global, args: &LabArgs) -> Result<ExitCode, Failure>
         0 => Ok(ExitCode::Done),
         n => Err(Failure::Said { message: format!("{n} times two machines had one volume open"), hint: None, code: ExitCode::NeedsPerson }),
     }
+}
+
+gates! {
+    "lab store", "a lab works in a store of its own and never in one of real machines",
+        Closed, "simulated addresses in real records would aim real commands", a_lab_never_touches_a_store_of_real_machines;
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
-//! From a checked runbook to a plan: gather, then decide.
+//! From a checked runbook to a plan: gather, then decide. Nothing here can do more than look ([`Looks`]).
 
 use super::args::{ChooseArgs, Global};
+use super::history::history;
 use super::site::Site;
-use super::{Failure, files, output};
+use super::{Failure, files};
 use crate::diagnostic::Source;
-use crate::executor::{Gathered, Ports, gather};
+use crate::executor::{Gathered, Looks};
 use crate::model::*;
+use crate::plan::home::Homecoming;
 use crate::plan::{self, Plan, Request};
 use crate::runbook::Runbook;
 use crate::step::Step;
+use std::collections::BTreeMap;
 
 /// What was looked at and what was decided from it.
 pub struct Looked {
@@ -20,14 +23,14 @@ pub struct Looked {
 pub const ASKED_AT_ONCE: usize = 4096;
 
 /// Read the inventory and the BMCs that the runbook concerns. Touches nothing.
-pub async fn gathered(global: &Global, ports: &Ports, runbook: &Runbook) -> Result<Gathered, Failure> {
+pub async fn gathered(global: &Global, looks: &Looks, runbook: &Runbook) -> Result<Gathered, Failure> {
     let concerns = |fleet: &Fleet| plan::concerned(runbook, fleet);
     let bar = progress(global);
     let tell = |count: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(count as u64);
     };
-    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, ASKED_AT_ONCE, concerns, tell).await?;
+    let gathered = looks.gather(ASKED_AT_ONCE, concerns, tell).await?;
     bar.finish_and_clear();
     if gathered.fleet.nodes.is_empty() {
         return Err(Failure::refused("the inventory is empty")
@@ -52,25 +55,51 @@ fn progress(global: &Global) -> indicatif::ProgressBar {
 pub async fn look(
     global: &Global,
     site: &Site,
-    ports: &Ports,
+    looks: &Looks,
     (runbook, source): (&Runbook, Option<&Source>),
     choose: &ChooseArgs,
     id: PlanId,
 ) -> Result<Looked, Failure> {
-    let gathered = gathered(global, ports, runbook).await?;
+    let gathered = gathered(global, looks, runbook).await?;
+    decide(site, looks, (runbook, source), choose, gathered, BTreeMap::new(), id)
+}
+
+/// Decide the way home from what was looked at.
+pub fn look_home(
+    site: &Site,
+    looks: &Looks,
+    runbook: (&Runbook, Option<&Source>),
+    gathered: Gathered,
+    home: BTreeMap<NodeId, Homecoming>,
+    id: PlanId,
+) -> Result<Looked, Failure> {
+    decide(site, looks, runbook, &ChooseArgs::default(), gathered, home, id)
+}
+
+fn decide(
+    site: &Site,
+    looks: &Looks,
+    (runbook, source): (&Runbook, Option<&Source>),
+    choose: &ChooseArgs,
+    gathered: Gathered,
+    home: BTreeMap<NodeId, Homecoming>,
+    id: PlanId,
+) -> Result<Looked, Failure> {
     let request = Request {
         id,
-        store: ports.store.id(),
+        store: looks.records().store(),
         now: site.now(),
         landing: site.landing(&gathered.fleet)?,
         only: choose.only.clone(),
         exclude: choose.exclude.clone(),
         allow_storm: choose.allow_storm,
+        home,
     };
     let sources: Vec<&Source> = source.into_iter().collect();
     match plan::plan(runbook, &gathered.fleet, &request) {
         Ok((mut plan, warnings)) => {
             files::warn(&warnings, &sources);
+            plan::predict(&mut plan, &history(looks.records())?.durations);
             plan.switchovers.iter_mut().flat_map(|s| &mut s.steps).for_each(anchor);
             plan.notify.iter_mut().for_each(|n| anchor_action(&mut n.action));
             Ok(Looked { gathered, plan })
@@ -94,15 +123,5 @@ fn anchor_action(action: &mut HookAction) {
         if let Ok(absolute) = std::path::absolute(here) {
             *directory = absolute.display().to_string();
         }
-    }
-}
-
-/// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
-/// reserves the node compares again.
-pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
-    // All at once: the store commits in groups.
-    let learnt = gathered.reports.iter().map(|(node, report)| ports.inventory.learn(*node, report, site.now()));
-    for fault in futures_util::future::join_all(learnt).await.into_iter().filter_map(Result::err) {
-        output::note(global, format!("warning: {fault}"));
     }
 }

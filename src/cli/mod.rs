@@ -8,9 +8,13 @@ mod apply;
 mod args;
 mod attest;
 mod control;
+pub mod drill;
 mod exit;
+mod failback;
 mod failure;
 mod files;
+pub mod gates;
+mod history;
 mod inventory;
 mod lab;
 pub mod live;
@@ -86,6 +90,8 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Switchover(args) => switchover::positional(&global, args).await,
         Command::NodeSwitchover(args) => switchover::flagged(&global, args).await,
         Command::Attest(args) => attest::attest(&global, &args).await,
+        Command::Drill(args) => drill::run(&global, &args).await,
+        Command::Failback(args) => failback::run(&global, &args).await,
         Command::Runs => runs::list(&global),
         Command::Show(args) => runs::show(&global, &args),
         Command::Journal(args) => runs::journal(&global, &args),

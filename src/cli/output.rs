@@ -43,6 +43,14 @@ pub fn note(global: &Global, text: impl AsRef<str>) {
     }
 }
 
+/// The text that a fieldless enum has on the wire.
+pub fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
 pub fn colour_on_stderr() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && std::io::stderr().is_terminal()
 }

@@ -1,4 +1,5 @@
-//! `plan` and `explain`: look, decide, show. Nothing here has a port that could touch anything but our own store.
+//! `plan` and `explain`: look, decide, show. Nothing here has a port that could touch anything but our own store, where a
+//! plan is saved.
 
 use super::args::{ExplainArgs, Global, PlanArgs};
 use super::lab::Bench;
@@ -12,10 +13,10 @@ use serde_json::json;
 pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), args.out.is_some()).await?;
-    let ports = bench.site.ports();
-    let id = if args.out.is_some() { ports.store.next_plan_id()? } else { "unsaved".into() };
-    let looked = look(global, &bench.site, &ports, (&runbook, Some(&source)), &args.choose, id).await;
-    ports.bmc.close().await;
+    let looks = bench.site.looks();
+    let id = if args.out.is_some() { bench.site.store.next_plan_id()? } else { "unsaved".into() };
+    let looked = look(global, &bench.site, &looks, (&runbook, Some(&source)), &args.choose, id).await;
+    looks.close().await;
     let plan = looked?.plan;
     if let Some(out) = &args.out {
         save(&bench.site.store, &plan)?;
@@ -55,9 +56,9 @@ pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Fa
     };
     let (runbook, source) = files::runbook(file, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), false).await?;
-    let ports = bench.site.ports();
-    let gathered = gathered(global, &ports, &runbook).await;
-    ports.bmc.close().await;
+    let looks = bench.site.looks();
+    let gathered = gathered(global, &looks, &runbook).await;
+    looks.close().await;
     let explanation =
         plan::explain::explain(&runbook, &gathered?.fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
     output::print(global, || explanation.to_string(), || json!({ "explanation": explanation }));

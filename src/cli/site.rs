@@ -8,7 +8,7 @@ use crate::adapter::hooks::{HookOptions, Hooks};
 use crate::adapter::redfish::{Redfish, RedfishOptions};
 use crate::adapter::secrets::SystemSecrets;
 use crate::adapter::store_sqlite::SqliteStore;
-use crate::executor::{Ports, Terms};
+use crate::executor::{Looks, Ports, Records, Terms};
 use crate::model::*;
 use crate::plan::Landing;
 use crate::ports::{Clock, Secrets};
@@ -95,9 +95,17 @@ impl Site {
         Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
     }
 
-    /// Ports to everything.
-    pub fn ports(&self) -> Ports {
-        let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets::default());
+    /// What is written down, and nothing to change it with.
+    pub fn records(&self) -> Records {
+        Records::new(Arc::new(self.store.clone()), Arc::new(self.store.clone()), self.clock.clone())
+    }
+
+    /// Ports that can only look.
+    pub fn looks(&self) -> Looks {
+        Looks::new(self.records(), Arc::new(self.redfish(Arc::new(SystemSecrets::default()))))
+    }
+
+    fn redfish(&self, secrets: Arc<dyn Secrets>) -> Redfish {
         let bmc = &self.config.bmc;
         let options = RedfishOptions {
             requests_at_once_per_bmc: bmc.requests_at_once as usize,
@@ -105,10 +113,16 @@ impl Site {
             request_timeout: self.terms().request_timeout.duration(),
             ..RedfishOptions::default()
         };
+        Redfish::new(options, secrets)
+    }
+
+    /// Ports to everything.
+    pub fn ports(&self) -> Ports {
+        let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets::default());
         let hooks = HookOptions { lab: self.lab, ..HookOptions::default() };
         Ports {
             inventory: Arc::new(self.store.clone()),
-            bmc: Arc::new(Redfish::new(options, secrets.clone())),
+            bmc: Arc::new(self.redfish(secrets.clone())),
             hooks: Arc::new(Hooks::new(hooks, secrets.clone())),
             agents: Arc::new(FenceAgents::new(AgentOptions { lab: self.lab, ..AgentOptions::default() }, secrets)),
             attestations: Arc::new(self.store.clone()),

@@ -1,14 +1,14 @@
 //! `switchover`: one node, no file. The runbook that the Ironic specification describes, made on the spot and put
 //! through the same planner and engine.
 
-use super::apply::{Go, begin};
+use super::apply::{Go, begin, learn};
 use super::args::{ChooseArgs, Global, NodeSwitchoverArgs, SwitchoverArgs, SwitchoverHow};
 use super::lab::Bench;
-use super::look::{learn, look};
+use super::look::look;
 use super::site::Site;
 use super::{Failure, files, output};
 use crate::diagnostic::Source;
-use crate::executor::Ports;
+use crate::executor::{Looks, Ports};
 use crate::report::ExitCode;
 use crate::runbook::{Runbook, Vars, read_runbook};
 use crate::{plan, plan::Plan};
@@ -58,7 +58,7 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
 
 async fn looked_at(global: &Global, runbook: &Runbook, site: &Site, ports: Ports, how: &SwitchoverHow) -> Result<ExitCode, Failure> {
     let id = if how.dry_run { "unsaved".into() } else { ports.store.next_plan_id()? };
-    let looked = look(global, site, &ports, (runbook, None), &ChooseArgs::default(), id).await?;
+    let looked = look(global, site, &Looks::of(&ports), (runbook, None), &ChooseArgs::default(), id).await?;
     let plan: &Plan = &looked.plan;
     if how.dry_run {
         output::print(global, || plan::render(plan), || json!(plan));

@@ -13,6 +13,7 @@
 //! | approval, canary, prompt | nobody answers: the declared default | nothing waits for ever |
 
 use super::progress::{Phase, Progress};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use std::collections::{BTreeMap, VecDeque};
@@ -128,8 +129,8 @@ impl Admission {
     /// What holds this very switchover back.
     fn held(&self, plan: &Plan, index: usize, now: Time) -> Option<(Limit, String)> {
         let switchover = &plan.switchovers[index];
-        if !plan.windows.is_empty() && !self.fits(now, switchover.predicted) {
-            return Some((Limit::Window, self.why_not(now, switchover.predicted)));
+        if !plan.windows.is_empty() && !self.fits(now, switchover.expected()) {
+            return Some((Limit::Window, self.why_not(now, switchover.expected())));
         }
         switchover.domains.iter().find_map(|domain| {
             let limit = *plan.limits.per_domain.get(&domain.level)?;
@@ -170,11 +171,11 @@ impl Admission {
     /// and nothing in flight can change that.
     pub fn window_is_over(&self, plan: &Plan, now: Time) -> Option<Reason> {
         let (_, queue) = self.waiting.first_key_value()?;
-        if plan.windows.is_empty() || self.total > 0 || queue.iter().any(|i| self.fits(now, plan.switchovers[*i].predicted)) {
+        if plan.windows.is_empty() || self.total > 0 || queue.iter().any(|i| self.fits(now, plan.switchovers[*i].expected())) {
             return None;
         }
         let first = &plan.switchovers[*queue.front()?];
-        Some(Reason::new(ReasonCode::Window, format!("{}: {}", first.id, self.why_not(now, first.predicted))))
+        Some(Reason::new(ReasonCode::Window, format!("{}: {}", first.id, self.why_not(now, first.expected()))))
     }
 
     /// Groups that wait for an earlier one to end.
@@ -247,4 +248,9 @@ pub(super) fn brake(plan: &Plan, failures: u32, going_back: u32) -> Option<Reaso
             format!("`limits.stop_after_failures: {limit}` is reached ({count} of {total}); `coldswap resume` goes on with the rest");
         Reason::new(ReasonCode::Limit, text)
     })
+}
+
+gates! {
+    "stop after failures", "nothing new starts once so many switchovers have failed or are on their way back",
+        Closed, "a run that stops too early costs a `resume`, one that goes on costs machines", every_kind_of_event_is_told;
 }

@@ -29,6 +29,9 @@ use flight::{Flight, State};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What the engine guards, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[admission::GATES, verdict::GATES, order::GATES, progress::GATES];
+
 pub struct Engine {
     plan: Arc<Plan>,
     run: RunId,

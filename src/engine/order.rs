@@ -1,6 +1,7 @@
 //! What leaves the engine, and the only way out of it.
 
 use super::event::Entry;
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::step::{Command, Observation, Query};
 
@@ -100,4 +101,9 @@ impl Ready {
     pub fn is_idle(&self) -> bool {
         self.entries.is_empty() && self.orders.is_empty()
     }
+}
+
+gates! {
+    "intent first", "no order leaves before its events are durable",
+        Closed, "a crash would forget what may have happened", orders_that_leave_before_their_events_are_durable;
 }

@@ -3,6 +3,7 @@
 
 use super::decisions::word;
 use super::event::*;
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::step::{Confirm, PowerOff, Step, Undo};
@@ -406,4 +407,9 @@ fn cut_off(step: &Step) -> Option<Step> {
         }
         _ => None,
     }
+}
+
+gates! {
+    "journal that fits", "an event that cannot follow on what came before ends the reading of the journal",
+        Closed, "a damaged journal must not be acted upon", a_journal_that_does_not_fit_gives_no_report;
 }

@@ -3,6 +3,7 @@
 use super::fencing::SILENT_LOOKS;
 use super::flight::{ASK_AGAIN, State, backoff, poll_pause};
 use super::*;
+use crate::model::gate_table::gates;
 use crate::step::{Command, Observation, Patience, Verdict};
 
 impl Engine {
@@ -380,4 +381,17 @@ impl Engine {
         self.admission.ended(&self.plan, index);
         self.flights[index].state = State::Over;
     }
+}
+
+gates! {
+    "silence", "a look that is not answered is repeated for some minutes, then the step has failed",
+        Closed, "a BMC that restarts comes back; one that does not may hide a running machine", many_seeds;
+    "hook failed", "before the point of no return everything is taken back, after it the switchover stops",
+        Closed, "the operator made it part of the way out", a_failed_hook_takes_everything_back;
+    "hook failed, on_failure: continue", "the run goes on with a warning in the report",
+        Open, "the runbook says that it does not matter", every_kind_of_event_is_told;
+    "hook rerun: never", "a hook that may have run is not started again: in doubt",
+        Closed, "operators write scripts that must not run twice", orders_that_leave_before_their_events_are_durable;
+    "undo of a hook failed", "the way back goes on with a warning",
+        Open, "the machine must be given back even where a script fails", many_seeds;
 }

@@ -1,9 +1,13 @@
-//! One look at everything that a plan may concern: the inventory's records and what the BMCs say. Touches nothing.
+//! One look at everything that a plan may concern: the inventory's records and what the BMCs say. Touches nothing, and
+//! cannot: what is here holds its ports where nobody else can reach them, and uses of each only what reads. `plan`,
+//! `explain` and `drill` are built on these two types and get no other port.
 
+use super::Ports;
 use crate::model::*;
-use crate::ports::{Bmc, Clock, Inventory};
+use crate::ports::{Bmc, Clock, Inventory, Record, RunRow, Store, StoreError};
 use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A snapshot with live readings, and the reports that they came from.
 pub struct Gathered {
@@ -11,43 +15,114 @@ pub struct Gathered {
     pub reports: BTreeMap<NodeId, SystemReport>,
 }
 
-/// Read the inventory, then ask the BMCs of `nodes`, at most `at_once` at a time. A BMC that does not answer is
-/// recorded as silent and is no error.
-///
-/// # Errors
-/// When the inventory itself cannot be read.
-pub async fn gather(
-    inventory: &dyn Inventory,
-    bmc: &dyn Bmc,
-    clock: &dyn Clock,
-    at_once: usize,
-    concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
-    mut asked: impl FnMut(usize, usize),
-) -> Result<Gathered, Fault> {
-    let mut fleet = inventory.fleet().await?;
-    fleet.captured_at = clock.now();
-    let nodes: Vec<(NodeId, BmcEndpoint)> =
-        concerns(&fleet).into_iter().filter_map(|id| fleet.nodes.get(&id).map(|n| (id, n.bmc.clone()))).collect();
-    let total = nodes.len();
-    let mut answers = futures_util::stream::iter(nodes)
-        .map(|(id, endpoint)| async move { (id, bmc.report(&endpoint).await) })
-        .buffer_unordered(at_once.max(1));
-    let mut reports = BTreeMap::new();
-    let mut count = 0;
-    while let Some((id, answer)) = answers.next().await {
-        count += 1;
-        asked(count, total);
-        match answer {
-            Ok(report) => {
-                place(&mut fleet, id, &report);
-                reports.insert(id, report);
-            }
-            Err(fault) => {
-                fleet.live.insert(id, Live::Silent(fault));
+/// What is written down: inventory, plans, runs. It can be read and nothing else, and no BMC can be reached with it.
+#[derive(Clone)]
+pub struct Records {
+    inventory: Arc<dyn Inventory>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Records {
+    pub fn new(inventory: Arc<dyn Inventory>, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Records {
+        Records { inventory, store, clock }
+    }
+
+    /// # Errors
+    /// When the inventory cannot be read.
+    pub async fn fleet(&self) -> Result<Fleet, Fault> {
+        let mut fleet = self.inventory.fleet().await?;
+        fleet.captured_at = self.clock.now();
+        Ok(fleet)
+    }
+
+    pub fn store(&self) -> StoreId {
+        self.store.id()
+    }
+
+    /// # Errors
+    /// The store's.
+    pub fn runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        self.store.runs()
+    }
+
+    /// # Errors
+    /// The store's.
+    pub fn plan(&self, id: &PlanId) -> Result<Option<String>, StoreError> {
+        self.store.load_plan(id)
+    }
+
+    /// # Errors
+    /// The store's.
+    pub fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        self.store.journal(run)
+    }
+}
+
+/// Records, and BMCs that can be asked and not told.
+#[derive(Clone)]
+pub struct Looks {
+    records: Records,
+    bmc: Arc<dyn Bmc>,
+}
+
+impl Looks {
+    pub fn new(records: Records, bmc: Arc<dyn Bmc>) -> Looks {
+        Looks { records, bmc }
+    }
+
+    /// The harmless part of all the ports.
+    pub fn of(ports: &Ports) -> Looks {
+        let records = Records::new(ports.inventory.clone(), ports.store.clone(), ports.clock.clone());
+        Looks { records, bmc: ports.bmc.clone() }
+    }
+
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Log out everywhere.
+    pub async fn close(&self) {
+        self.bmc.close().await;
+    }
+
+    /// Read the inventory, then ask the BMCs of the nodes that `concerns` names, at most `at_once` at a time. A BMC that
+    /// does not answer is recorded as silent and is no error.
+    ///
+    /// # Errors
+    /// When the inventory itself cannot be read.
+    pub async fn gather(
+        &self,
+        at_once: usize,
+        concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
+        mut asked: impl FnMut(usize, usize),
+    ) -> Result<Gathered, Fault> {
+        let mut fleet = self.records.fleet().await?;
+        let nodes: Vec<(NodeId, BmcEndpoint)> =
+            concerns(&fleet).into_iter().filter_map(|id| fleet.nodes.get(&id).map(|n| (id, n.bmc.clone()))).collect();
+        let total = nodes.len();
+        let bmc = &self.bmc;
+        let mut answers = futures_util::stream::iter(nodes)
+            .map(|(id, endpoint)| async move { (id, bmc.report(&endpoint).await) })
+            .buffer_unordered(at_once.max(1));
+        let mut reports = BTreeMap::new();
+        let mut count = 0;
+        while let Some((id, answer)) = answers.next().await {
+            count += 1;
+            asked(count, total);
+            match answer {
+                Ok(report) => {
+                    place(&mut fleet, id, &report);
+                    reports.insert(id, report);
+                }
+                Err(fault) => {
+                    fleet.live.insert(id, Live::Silent(fault));
+                }
             }
         }
+        drop(answers);
+        Ok(Gathered { fleet, reports })
     }
-    Ok(Gathered { fleet, reports })
 }
 
 /// Put what a BMC said into the snapshot. Facts of a machine that is not the node's are not taken over; planning finds

@@ -13,12 +13,13 @@ mod watch;
 
 pub use carry::Ports;
 pub use claim::{Claim, Terms, claim, take_over};
-pub use gather::{Gathered, gather};
+pub use gather::{Gathered, Looks, Records};
 pub use journal::{BadJournal, entries, record};
 pub use openings::openings;
 pub use watch::Watch;
 
 use crate::engine::{BadEvent, Engine, Entry, Input, LogError, Order, TakeOver};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::{StoreError, seam};
@@ -195,4 +196,9 @@ async fn sleep_until(wake: Option<Time>, ports: &Ports) {
         Some(at) => tokio::time::sleep(at.since(ports.clock.now()).duration()).await,
         None => std::future::pending().await,
     }
+}
+
+gates! {
+    "one executor", "a run is carried out by one process at a time",
+        Closed, "two processes would send every command twice", a_run_is_executed_once_at_a_time;
 }

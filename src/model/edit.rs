@@ -18,6 +18,8 @@ pub enum Edit {
     ProvisionState(ProvisionState),
     /// What was owed for the node is done, or will never be: it may be a spare again.
     SettleDebt,
+    /// The machine was replaced: who answers next is it. What the old one's BMC said of itself is forgotten as well.
+    ForgetIdentity,
 }
 
 impl Fleet {
@@ -36,6 +38,10 @@ impl Fleet {
                 Edit::Label { name, value: None } => drop(node.labels.remove(name)),
                 Edit::ProvisionState(state) => node.provision_state = *state,
                 Edit::SettleDebt => node.debt = None,
+                Edit::ForgetIdentity => {
+                    node.identity = Identity::default();
+                    (node.live_facts, node.abilities, node.facts_at) = (Facts::default(), BmcAbilities::default(), None);
+                }
             }
         }
         if *node != before {

@@ -4,6 +4,7 @@
 use super::Switchover;
 use super::recipe::Unfit;
 use crate::diagnostic::{Diagnostic, Severity, codes};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::step::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,4 +122,9 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
         on_before |= step.starts_destination();
     }
     Ok(switchover)
+}
+
+gates! {
+    "audit", "a plan that breaks a rule even in a world where everything works is refused",
+        Closed, "what is wrong on paper is not tried on machines", a_plan_that_breaks_a_rule_on_paper_is_refused;
 }

@@ -1,6 +1,7 @@
 //! Who can be switched over, and who could stand in: each refusal with its own code and a text that names the node
 //! and says what to do.
 
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::runbook::{Mode, Runbook};
 use schemars::JsonSchema;
@@ -59,6 +60,30 @@ pub enum LeftOutCode {
     DestinationNotIdentical,
     /// The destination named for it is another's destination already.
     DestinationTaken,
+    /// Failback: that switchover did not end switched over, so that nothing is away from home.
+    NotSwitchedOver,
+    /// Failback: the volumes are at the original already.
+    AlreadyHome,
+    /// Failback: the volumes or the instance went on to somewhere else, or a node has left the inventory.
+    MovedOn,
+    /// Failback: the original is held by a run.
+    OriginalReserved,
+    /// Failback: somebody else has put the original into maintenance.
+    OriginalInMaintenance,
+    /// Failback: something is owed for the original.
+    OriginalInDebt,
+    /// Failback: the original has an instance or volumes of its own by now.
+    OriginalInUse,
+    /// Failback: the original's BMC does not answer.
+    OriginalSilent,
+    /// Failback: the original is not Off.
+    OriginalNotOff,
+    /// Failback: another machine answers for the original, or one that cannot be told.
+    OriginalReplaced,
+    /// Failback: the original's firmware opens a volume.
+    OriginalOpensVolume,
+    /// Failback: the original's hardware or firmware is not what it was.
+    OriginalChanged,
 }
 
 /// Why a node is no spare at all, whatever the source. Wire names are stable.
@@ -330,4 +355,13 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
             (None, moving) => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}")),
         },
     }
+}
+
+gates! {
+    "silent source", "a source whose BMC does not answer is left out",
+        Closed, "nobody else may say that it is off", each_reason_to_leave_a_source_out_has_its_code_and_names_the_node;
+    "free spare", "a spare is Off, itself, empty, in nobody's hands and opens nothing",
+        Closed, "another spare costs less than a wrong one", a_spare_that_is_not_free_takes_over_nothing;
+    "unknown facts", "a fact that is unknown on either side is not identical",
+        Closed, "null equals nothing, not even null", unknown_equals_nothing_not_even_unknown;
 }

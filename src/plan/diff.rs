@@ -1,6 +1,7 @@
 //! The plan as a person reads it: what changes, from what to what.
 
 use super::{Plan, Switchover};
+use crate::model::Span;
 use crate::step::Step;
 use std::fmt::Write;
 
@@ -66,6 +67,9 @@ const WIDTH: usize = 100;
 /// The whole plan as text.
 pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
+    if let Some(run) = &plan.failback_of {
+        let _ = writeln!(out, "the way home of run {run}\n");
+    }
     for switchover in &plan.switchovers {
         render_switchover(&mut out, switchover);
         out.push('\n');
@@ -105,9 +109,22 @@ fn render_switchover(out: &mut String, s: &Switchover) {
             }
         }
     }
+    if let Some(predicted) = &s.predicted {
+        let _ = writeln!(
+            out,
+            "  takes about {}, at most {} in nineteen of twenty runs, by what earlier runs took",
+            whole(predicted.p50),
+            whole(predicted.p95)
+        );
+    }
     for warning in &s.warnings {
         let _ = writeln!(out, "  warning: {warning}");
     }
+}
+
+/// A second is as fine as a prediction gets.
+fn whole(span: Span) -> Span {
+    if span.0 < 10_000 { span } else { Span(span.0.next_multiple_of(1000)) }
 }
 
 /// One line: how much changes.

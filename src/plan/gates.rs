@@ -9,7 +9,7 @@ use crate::step::Step;
 
 /// A switchover with its prediction and the failure domains that are limited.
 pub(super) fn limited(runbook: &Runbook, fleet: &Fleet, mut switchover: Switchover) -> Switchover {
-    switchover.predicted = Some(predict(&switchover.steps));
+    switchover.allowance = Some(predict(&switchover.steps));
     for level in runbook.limits.per_domain.keys() {
         for end in [&switchover.source, &switchover.destination] {
             match fleet.nodes.get(&end.node).and_then(|node| Domain::of(node, level)) {

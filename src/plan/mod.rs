@@ -9,18 +9,25 @@ pub mod candidates;
 mod diff;
 pub mod explain;
 mod gates;
+pub mod home;
+mod predict;
 mod recipe;
 mod types;
 
 pub use assign::{Choice, LeftOut, PoolUse, choose};
 pub use candidates::LeftOutCode;
 pub use diff::*;
+pub use predict::{kind_of, model_of, predict};
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::Runbook;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What planning guards, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[candidates::GATES, audit::GATES, home::GATES, predict::GATES];
 
 /// What a plan needs to know that is neither in the runbook nor in the fleet.
 #[derive(Clone, Debug)]
@@ -35,13 +42,15 @@ pub struct Request {
     pub exclude: Vec<String>,
     /// A person has said that more nodes than `limits.refuse_above` are meant.
     pub allow_storm: bool,
+    /// What the way home owes, by the node that holds the volumes now. Empty: an ordinary plan.
+    pub home: BTreeMap<NodeId, home::Homecoming>,
 }
 
 /// How long power commands may take to show (rule S6).
 #[derive(Clone, Debug, Default)]
 pub struct Landing {
     pub default: Option<Span>,
-    pub by_node: std::collections::BTreeMap<NodeId, Span>,
+    pub by_node: BTreeMap<NodeId, Span>,
 }
 
 /// States lag behind commands by 10 to 70 s on real machines (powerman PR #47 and #72); a minute and a half covers all
@@ -59,7 +68,8 @@ impl Landing {
 /// # Errors
 /// What keeps this runbook from being carried out on this fleet, all of it at once.
 pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let choice = choose(runbook, fleet, (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
+    let choice =
+        choose(runbook, &home::as_spares(fleet, &request.home), (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
     let volumes = audit::VolumeIndex::of(fleet);
@@ -121,6 +131,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         notify,
         storm,
         report: runbook.report.clone(),
+        failback_of: None,
     };
     Ok((plan, diagnostics))
 }

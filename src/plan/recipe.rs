@@ -8,6 +8,7 @@ mod warnings;
 
 use super::assign::{LeftOut, NAMED_POOL, Pair as Chosen};
 use super::candidates::LeftOutCode;
+use super::home::Homecoming;
 use super::{Request, Switchover, digest_of};
 use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::*;
@@ -51,6 +52,7 @@ pub fn compose(
     steps.extend(connectors);
     steps.extend(targets);
     steps.push(cx.move_instance());
+    steps.extend(cx.home.and_then(|h| h.before_boot(&cx.pair.destination)));
     steps.extend(boot.configure.clone().map(Step::ConfigureBoot));
     for step in &steps {
         let context = cx.context();
@@ -68,6 +70,7 @@ pub fn compose(
     }));
     cx.hooks(HookPoint::PostBoot, after, &mut steps)?;
     steps.extend(cx.note_debt(&boot));
+    steps.extend(cx.home.into_iter().flat_map(|h| h.afterwards(&cx.pair, format!("{} {id}", runbook.name))));
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
     steps.push(Step::Release(Release { machine: cx.pair.destination.clone() }));
     let used: Vec<&Step> = steps.iter().filter(|s| matches!(s, Step::Reserve(_))).collect();
@@ -82,11 +85,12 @@ pub fn compose(
         identical: u32::try_from(chosen.identical).unwrap_or(u32::MAX),
         warnings: cx.warnings(&steps),
         landing: cx.landing,
-        predicted: None,
+        allowance: None,
         domains: Vec::new(),
         steps,
         already_so: Vec::new(),
         digest,
+        predicted: None,
     })
 }
 
@@ -98,16 +102,17 @@ struct Cook<'a> {
     pair: Pair,
     landing: Span,
     id: SwitchoverId,
+    home: Option<&'a Homecoming>,
 }
 
 impl<'a> Cook<'a> {
-    fn new(runbook: &'a Runbook, fleet: &'a Fleet, request: &Request, chosen: &Chosen, id: SwitchoverId) -> Result<Cook<'a>, Unfit> {
+    fn new(runbook: &'a Runbook, fleet: &'a Fleet, request: &'a Request, chosen: &Chosen, id: SwitchoverId) -> Result<Cook<'a>, Unfit> {
         let source = &fleet.nodes[&chosen.source];
         let destination = &fleet.nodes[&chosen.destination];
         let landing = request.landing.of(chosen.source).max(request.landing.of(chosen.destination));
         let machine = |node: &Node| Machine { node: node.id, name: node.name.clone(), identity: identity(fleet, node) };
         let pair = Pair { source: machine(source), destination: machine(destination) };
-        let cook = Cook { runbook, fleet, source, destination, pair, landing, id };
+        let cook = Cook { runbook, fleet, source, destination, pair, landing, id, home: request.home.get(&chosen.source) };
         for machine in [&cook.pair.source, &cook.pair.destination] {
             // Somebody else may vouch for a source; for a destination nobody.
             let vouched = machine.node == chosen.source && !runbook.vouchers.levels.is_empty();
@@ -137,7 +142,8 @@ impl<'a> Cook<'a> {
         let known = record.facts();
         let names = self.runbook.matching.identical.iter().map(String::as_str).chain(self.runbook.matching.required_facts());
         let facts: BTreeMap<String, Scalar> = names.filter_map(|n| Some((n.to_owned(), known.get(n)?))).collect();
-        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts })
+        let ours = self.home.filter(|_| destination).and_then(|h| h.maintenance.clone());
+        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours })
     }
 
     fn connectors(&self) -> Vec<Step> {
@@ -183,7 +189,7 @@ impl<'a> Cook<'a> {
             instance: self.source.instance.clone(),
             from: self.source.id,
             to: self.destination.id,
-            from_state: ProvisionState::Manageable,
+            from_state: self.home.map_or(ProvisionState::Manageable, |h| h.spare_state),
             to_state: self.source.provision_state,
             from_was: self.source.provision_state,
             to_was: self.destination.provision_state,

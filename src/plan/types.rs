@@ -38,6 +38,9 @@ pub struct Plan {
     pub storm: Option<String>,
     /// Path of the report; may hold `{{ run.id }}`.
     pub report: Option<String>,
+    /// The run whose switchovers this plan takes home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback_of: Option<RunId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +83,9 @@ pub struct Switchover {
     pub warnings: Vec<String>,
     /// How long a sent power command may take to land on either end (rule S6).
     pub landing: Span,
-    /// How long it may take, for the windows: the sum of the declared limits of its steps.
+    /// The longest that it may take when nothing is repeated: the sum of the declared limits of its steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub predicted: Option<Span>,
+    pub allowance: Option<Span>,
     /// The limited failure domains of both ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<Domain>,
@@ -91,9 +94,17 @@ pub struct Switchover {
     pub already_so: Vec<u32>,
     /// Of the facts and generations that this switchover rests on.
     pub digest: String,
+    /// How long it will take, where earlier runs say enough about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Spread>,
 }
 
 impl Switchover {
+    /// How long a window must stay open for it: what nineteen of twenty earlier runs took, else the declared limits.
+    pub fn expected(&self) -> Option<Span> {
+        self.predicted.map(|spread| spread.p95).or(self.allowance)
+    }
+
     /// The other end's name, for messages.
     pub fn name_of(&self, node: NodeId) -> &str {
         if node == self.source.node { &self.source.name } else { &self.destination.name }

@@ -81,7 +81,7 @@ impl<'p> Fold<'p> {
             report.run.ended_at = report.run.as_of;
         }
         if let Some(at) = report.run.as_of {
-            let waited = self.waits.told(self.plan, &self.progress, at.time());
+            let waited = self.waits.told(at.time());
             report.switchovers.iter_mut().zip(waited).for_each(|(s, waited)| s.waited = waited);
         }
         report.totals = tally::totals(&report);
@@ -209,6 +209,7 @@ fn waiting(planned: &Switchover) -> SwitchoverReport {
         ended_at: None,
         took: None,
         dark: None,
+        predicted: planned.predicted.map(|s| Predicted { p50: Took::new(s.p50), p95: Took::new(s.p95) }),
         rolled_back: None,
         cut_off: None,
         fence: None,

@@ -6,6 +6,7 @@
 
 mod exit_code;
 mod fold;
+mod learned;
 mod people;
 mod stamp;
 mod tally;
@@ -14,6 +15,7 @@ mod types;
 
 pub use exit_code::{ExitCode, exit_code};
 pub use fold::Fold;
+pub use learned::learn;
 pub use stamp::{Stamp, Took, brief};
 pub use types::*;
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// What holds each switchover back and since when.
 #[derive(Clone)]
 pub(super) struct Waits {
-    since: Vec<Option<(Time, Limit)>>,
+    since: Vec<Option<(Time, Limit, String)>>,
     sums: Vec<BTreeMap<Limit, (String, Span)>>,
     why: BTreeMap<Whom, String>,
 }
@@ -50,31 +50,33 @@ impl Waits {
     fn now(&mut self, plan: &Plan, progress: &Progress, index: usize, at: Time) {
         let waiting = progress.tracks[index].phase == Phase::Waiting;
         let limit = progress.held(plan, index).filter(|_| waiting);
-        if self.since[index].map(|(_, limit)| limit) != limit {
-            self.add(plan, progress, index, at);
-            self.since[index] = limit.map(|limit| (at, limit));
+        if self.since[index].as_ref().map(|(_, limit, _)| *limit) != limit {
+            self.add(index, at);
+            self.since[index] = limit.map(|limit| (at, limit, self.words(plan, progress, index, limit)));
         }
     }
 
-    fn add(&mut self, plan: &Plan, progress: &Progress, index: usize, at: Time) {
-        let Some((from, limit)) = self.since[index] else { return };
+    fn words(&self, plan: &Plan, progress: &Progress, index: usize, limit: Limit) -> String {
         let switchover = &plan.switchovers[index];
-        let whom = [Whom::One(switchover.id), Whom::Group(switchover.group), Whom::All];
-        let why = match limit {
-            Limit::Paused => progress.paused.as_ref().map(|p| p.text.clone()),
-            Limit::PerDomain | Limit::Window => self.why.get(&whom[0]).cloned(),
-            Limit::Priority => self.why.get(&whom[1]).cloned(),
-            _ => self.why.get(&whom[2]).cloned(),
+        let whom = match limit {
+            Limit::Paused => return progress.paused.as_ref().map(|p| p.text.clone()).unwrap_or_default(),
+            Limit::PerDomain | Limit::Window => Whom::One(switchover.id),
+            Limit::Priority => Whom::Group(switchover.group),
+            _ => Whom::All,
         };
-        let sum = self.sums[index].entry(limit).or_default();
-        sum.0 = why.unwrap_or_else(|| std::mem::take(&mut sum.0));
-        sum.1 = Span(sum.1.0.saturating_add(at.since(from).0));
+        self.why.get(&whom).cloned().unwrap_or_default()
+    }
+
+    fn add(&mut self, index: usize, at: Time) {
+        let Some((from, limit, why)) = &self.since[index] else { return };
+        let sum = self.sums[index].entry(*limit).or_default();
+        *sum = (why.clone(), Span(sum.1.0.saturating_add(at.since(*from).0)));
     }
 
     /// What each has waited for until `at`.
-    pub fn told(&self, plan: &Plan, progress: &Progress, at: Time) -> Vec<Vec<WaitedReport>> {
+    pub fn told(&self, at: Time) -> Vec<Vec<WaitedReport>> {
         let mut until = self.clone();
-        (0..until.since.len()).for_each(|index| until.add(plan, progress, index, at));
+        (0..until.since.len()).for_each(|index| until.add(index, at));
         let one = |sums: BTreeMap<Limit, (String, Span)>| {
             sums.into_iter().map(|(limit, (why, took))| WaitedReport { limit, why, took: Took::new(took) }).collect()
         };

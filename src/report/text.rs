@@ -133,6 +133,9 @@ fn switchovers(page: &mut Page, report: &Report) {
         if let Some(dark) = &s.dark {
             line.push_str(&format!(", dark {}", dark.brief()));
         }
+        if let Some(predicted) = &s.predicted {
+            line.push_str(&format!(", predicted {} (95%: {})", predicted.p50.brief(), predicted.p95.brief()));
+        }
         if s.status == SwitchoverStatus::InFlight {
             line.push_str(&format!("  {}", detail::in_hand(s)));
         }

@@ -166,6 +166,9 @@ pub struct SwitchoverReport {
     /// From the source's power-off being sent until one of the two machines was seen booted or, on the way back, On.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dark: Option<Took>,
+    /// How long it was to take, by what earlier runs took; compare `took`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<Predicted>,
     /// When and why it turned back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<Turn>,
@@ -179,6 +182,13 @@ pub struct SwitchoverReport {
     pub warnings: Vec<String>,
     /// The plan's steps in their order, then those of a way back or of cutting off.
     pub steps: Vec<StepReport>,
+}
+
+/// Half of the earlier ones took no longer than `p50`, nineteen in twenty no longer than `p95`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Predicted {
+    pub p50: Took,
+    pub p95: Took,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

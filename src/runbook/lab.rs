@@ -76,6 +76,9 @@ pub struct FaultRule {
     pub chance: Option<Threshold>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
+    /// Of drills only: once it has happened to a machine it goes on happening to it.
+    #[serde(skip)]
+    pub lasting: bool,
 }
 
 /// Requests that a fault can be about; the first is the default.
@@ -106,7 +109,10 @@ pub const ACTIONS: [&str; 19] = [
 ];
 
 /// Fault mixtures that have a name.
-pub const PRESETS: [&str; 5] = ["rude-bmc", "slow-bmc", "silent-bmc", "lost-answers", "late-power"];
+pub const PRESETS: [&str; 7] = ["rude-bmc", "slow-post", "lost-answers", "dead-bmc", "failing-hook", "slow-storage", "late-power"];
+
+/// What a drill's faults may be about besides [`REQUESTS`]: a hook, and a machine's way from On to its operating system.
+pub const DRILL_REQUESTS: [&str; 2] = ["hook", "boot"];
 
 /// A run against a simulated copy, again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +211,7 @@ pub(super) fn lab() -> Record<RawLab> {
     record("lab", |f| {
         head(f, "Lab");
         let machines = f.required("machines", "the simulated machines", record("machines", machines));
-        let rules = list_of("a list of faults", record("fault", rule));
+        let rules = list_of("a list of faults", record("fault", |f| rule(f, &REQUESTS, false)));
         let rules = f.optional("faults", "what goes wrong; the first rule that fits decides", rules).unwrap_or_default();
         let seed = f.optional("seed", "decides every chance; default 0", number(0, i64::MAX));
         let inventory = f.optional("inventory", "an inventory file: one machine for each node", text("a path"));
@@ -248,19 +254,25 @@ fn machines(f: &mut Fields<'_>) -> Option<(Option<At<i64>>, Facts, LabTiming)> {
 }
 
 /// A rule, and the machines that it names.
-fn rule(f: &mut Fields<'_>) -> Option<(FaultRule, Vec<At<String>>)> {
+fn drill_rule(f: &mut Fields<'_>) -> Option<(FaultRule, Vec<At<String>>)> {
+    let requests: Vec<&'static str> = REQUESTS.into_iter().chain(DRILL_REQUESTS).collect();
+    rule(f, &requests, true)
+}
+
+fn rule(f: &mut Fields<'_>, requests: &[&'static str], drill: bool) -> Option<(FaultRule, Vec<At<String>>)> {
     let machine = f.optional(
         "machine",
         "a name; * and ? stand for any text and any character; default: every machine",
         text("the name of a machine"),
     );
-    let request = f.optional("request", "which requests; default any", words(&REQUESTS.map(|r| (r, r))));
+    let request = f.optional("request", "which requests; default any", words(&requests.iter().map(|r| (*r, *r)).collect::<Vec<_>>()));
     let action = f.required("do", "what happens instead", words(&ACTIONS.map(|a| (a, a))));
     let by = f.optional("by", "how late, slow, stale or how long to wait", span());
     let status = f.optional("status", "status code of refuse, error and error_after", number(400, 599));
     let answers = f.optional("as", "the machine that answers instead; with wrong_machine", text("the name of a machine"));
     let chance = f.optional("chance", "a share such as 5%; default: always", Chance);
     let times = f.optional("times", "how often in all; default: without end", at_least(1));
+    let lasting = drill.then(|| f.optional("lasting", "once it has happened to a machine it goes on; default false", flag())).flatten();
     let rule = FaultRule {
         machine: machine.as_ref().map_or_else(|| "*".to_owned(), |m| m.value.clone()),
         request: request.map_or(REQUESTS[0], |r| r.value),
@@ -270,6 +282,7 @@ fn rule(f: &mut Fields<'_>) -> Option<(FaultRule, Vec<At<String>>)> {
         answers: answers.as_ref().map(|a| a.value.clone()),
         chance: chance.map(|c| c.value),
         times: times.map(|t| t.small()),
+        lasting: lasting.is_some_and(|l| l.value),
     };
     Some((rule, machine.into_iter().chain(answers).collect()))
 }
@@ -280,7 +293,7 @@ pub(super) fn drill() -> Record<Drill> {
         let seeds = f.optional("seeds", "how many runs, each with a seed of its own; default 100", number(1, 1_000_000));
         let fault = Forms::new("a preset or a fault rule")
             .scalar(words(&PRESETS.map(|p| (p, p))), |p| DrillFault::Preset(p.value))
-            .map(record("fault", rule), |(rule, _)| DrillFault::Rule(rule));
+            .map(record("fault", drill_rule), |(rule, _)| DrillFault::Rule(rule));
         let faults = f.optional("faults", "what goes wrong", list_of("a list of faults", fault));
         Some(Drill { seeds: seeds.map_or(100, |s| s.small()), faults: faults.unwrap_or_default() })
     })

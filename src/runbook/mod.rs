@@ -27,7 +27,7 @@ pub use expression::*;
 pub use files::{Files, beside, directory};
 pub use inventory::{Format, read_inventory, write_inventory};
 pub use kind::{API_VERSION, Kind};
-pub use lab::{ACTIONS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, read_drill, read_lab};
+pub use lab::{ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, read_drill, read_lab};
 pub use predicate::*;
 pub use read::{check_document, read_runbook};
 pub use schema::schema;

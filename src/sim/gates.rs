@@ -133,7 +133,7 @@ fn start(plan: &Plan, stage: &Stage, tale: &Tale, id: SwitchoverId, at: Time) ->
     {
         return wrong(format!("another one had started at {last}"));
     }
-    let fits = |o: &Opening| o.opens <= at && own.predicted.is_some_and(|p| at + p <= o.closes);
+    let fits = |o: &Opening| o.opens <= at && own.expected().is_some_and(|p| at + p <= o.closes);
     if !plan.windows.is_empty() && !stage.openings.iter().any(fits) {
         return wrong("no window would see its end".into());
     }

@@ -5,6 +5,7 @@
 //! names when it comes On. It asks neither the inventory nor the engine.
 
 mod case;
+pub mod drill;
 mod gates;
 mod harness;
 mod queue;

@@ -68,7 +68,7 @@ fn plugged(call: &AgentCall) -> Option<NodeId> {
 }
 
 /// Which targets share a volume with which others.
-fn same_volume(fleet: &Fleet) -> BTreeMap<TargetId, Vec<TargetId>> {
+pub(super) fn same_volume(fleet: &Fleet) -> BTreeMap<TargetId, Vec<TargetId>> {
     let mut by_identity: BTreeMap<VolumeIdentity, Vec<TargetId>> = BTreeMap::new();
     for target in fleet.targets.values() {
         for identity in target.identities() {

@@ -12,6 +12,7 @@ use super::ask::SILENCE;
 use super::guard::leaves_open;
 use super::reserve::{held, unreadable};
 use super::*;
+use crate::model::gate_table::gates;
 
 /// Who is asked where the BMC leaves the question open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,4 +228,10 @@ fn by_agents(cx: &Context, calls: &[AgentCall], seen: &[Observation]) -> Verdict
         }
     }
     Verdict::Satisfied
+}
+
+gates! {
+    "fence", "the source is certainly Off: a ForceOff of our own, then several reads in a row",
+        Closed, "a watchdog's power cycle also reads Off for a moment; a source that cannot be fenced is not moved",
+        an_acknowledgement_that_is_believed;
 }

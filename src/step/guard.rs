@@ -1,6 +1,7 @@
 //! Rule S1 as one function: what the power of both ends allows.
 
 use super::{Context, Machine, Observation, Pair, StandIn, Verdict};
+use crate::model::gate_table::gates;
 use crate::model::*;
 
 /// What one look says of one machine's power, once it is certain who answered.
@@ -102,4 +103,11 @@ pub fn source_off(cx: &Context, source: &Machine, seen: &Observation) -> Result<
         },
         Seen::On => unreachable!("an On is refused above"),
     }
+}
+
+gates! {
+    "both machines Off", "before anything that could let the destination write: the same look saw both machines Off",
+        Closed, "two machines that write to one volume destroy it; no time-out stands for Off", no_fence;
+    "the right machine", "an Off counts only from the BMC that speaks for the machine that is meant",
+        Closed, "an Off of another machine says nothing of this one", an_off_from_another_machine_proves_nothing;
 }

@@ -1,6 +1,7 @@
 //! A hook of the operator's. Its exit is its own look (S5) unless it has a check.
 
 use super::*;
+use crate::model::gate_table::gates;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunHook {
@@ -89,4 +90,9 @@ impl RunHook {
         let undo = if self.hook.undo.is_some() || self.undoing { "" } else { ", no undo" };
         format!("{rerun}{undo}")
     }
+}
+
+gates! {
+    "hook check", "a check that cannot be run is waited for, then the hook has failed",
+        Closed, "a check that says nothing has not said yes", a_check_that_cannot_be_run_says_nothing;
 }

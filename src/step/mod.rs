@@ -33,6 +33,9 @@ pub use restore::*;
 use crate::model::*;
 use serde::{Deserialize, Serialize};
 
+/// What the steps guard, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[guard::GATES, fence::GATES, reserve::GATES, record::GATES, power::GATES, hook::GATES];
+
 /// Wire names are stable: plans and reports of every version carry them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]

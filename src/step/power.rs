@@ -5,6 +5,7 @@ use super::guard::{both_off, leaves_open, source_off};
 use super::record::single;
 use super::reserve::{held, unreadable};
 use super::*;
+use crate::model::gate_table::gates;
 use crate::model::*;
 
 /// The source is off, asked nicely first where the runbook says so.
@@ -360,4 +361,15 @@ impl PowerBack {
     pub(super) fn remark(&self) -> String {
         "everything is back at it".into()
     }
+}
+
+gates! {
+    "started by us", "a destination that is On counts as started only when this run meant to start it",
+        Closed, "somebody else's start opens whatever its firmware names", a_destination_that_is_on_already_is_not_taken_for_started;
+    "everything back", "the source is started again only when all its records and boot settings are back and the spare is Off",
+        Closed, "a source that starts without its volumes, or beside its spare, is worse than one that is dark",
+        going_back_without_standing_still;
+    "boot progress", "booted means BootProgress OSRunning; where the BMC has none, On counts and the post-boot hooks decide",
+        Open, "most BMCs have no BootProgress, and a machine that runs must not be reported lost for that",
+        a_bmc_without_boot_progress_is_believed_when_on;
 }

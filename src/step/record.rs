@@ -1,8 +1,9 @@
 //! Steps that are changes of the inventory: maintenance, connectors, targets, instance.
 
-use super::guard::both_off;
+use super::guard::{both_off, source_off};
 use super::reserve::{record, unreadable};
 use super::*;
+use crate::model::gate_table::gates;
 
 /// The source is in maintenance, so that the inventory's own power sync leaves it alone. Set before power-off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +41,8 @@ impl SetMaintenance {
     }
 
     pub(super) fn undo(&self) -> Undo {
-        Undo::Steps(vec![Step::LeaveMaintenance(LeaveMaintenance { machine: self.machine.clone(), reason: self.reason.clone() })])
+        let leave = LeaveMaintenance { machine: self.machine.clone(), reason: self.reason.clone(), off: false };
+        Undo::Steps(vec![Step::LeaveMaintenance(leave)])
     }
 
     pub(super) fn patience(&self, _: u32) -> Patience {
@@ -65,14 +67,22 @@ impl SetMaintenance {
 pub struct LeaveMaintenance {
     pub machine: Machine,
     pub reason: String,
+    /// The very look must see the machine Off: maintenance keeps an inventory's own power sync from starting it, and is
+    /// not left while it could have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
 }
 
 impl LeaveMaintenance {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::Node(self.machine.node)]
+        let power = self.off.then_some(Query::System(self.machine.node));
+        [Query::Node(self.machine.node)].into_iter().chain(power).collect()
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
+        if let Some(Err(verdict)) = seen.get(1).map(|seen| source_off(cx, &self.machine, seen)) {
+            return verdict;
+        }
         match record(&self.machine, seen) {
             Ok((node, _)) if node.maintenance.as_ref().is_some_and(|m| m.reason == self.reason) => Verdict::Act,
             Ok(_) => Verdict::Satisfied,
@@ -85,7 +95,8 @@ impl LeaveMaintenance {
     }
 
     pub(super) fn undo(&self) -> Undo {
-        Undo::Nothing
+        let machine = self.machine.clone();
+        Undo::Steps(vec![Step::SetMaintenance(SetMaintenance { machine, reason: self.reason.clone() })])
     }
 
     pub(super) fn patience(&self, _: u32) -> Patience {
@@ -337,4 +348,11 @@ impl MoveInstance {
             self.from_state
         )
     }
+}
+
+gates! {
+    "one attachment", "a volume moves and is started from only while no other node has it",
+        Closed, "inventories keep no constraint against two nodes with one volume", a_volume_that_is_attached_twice_is_not_moved;
+    "leaving maintenance", "a spare leaves maintenance after a way home only when it is seen Off",
+        Closed, "maintenance keeps an inventory's power sync from starting it", a_spare_that_runs_does_not_leave_maintenance;
 }

@@ -1,6 +1,7 @@
 //! Reserve and Release: one holder a node (rule S2).
 
 use super::*;
+use crate::model::gate_table::gates;
 use std::collections::BTreeMap;
 
 /// The node is held by this switchover, and is still what the plan was made for.
@@ -11,6 +12,9 @@ pub struct Reserve {
     pub generation: Generation,
     /// The facts that the plan rests on.
     pub facts: BTreeMap<String, Scalar>,
+    /// The reason of a maintenance that an earlier switchover set and this one takes back: the machine comes home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ours: Option<String>,
 }
 
 impl Reserve {
@@ -35,7 +39,7 @@ impl Reserve {
             }
             None => {}
         }
-        if let Some(maintenance) = &node.maintenance {
+        if let Some(maintenance) = node.maintenance.as_ref().filter(|m| Some(&m.reason) != self.ours.as_ref()) {
             return refuse(ReasonCode::Maintenance, format!("`{name}` is in maintenance: {}", maintenance.reason));
         }
         if let Some(debt) = &node.debt {
@@ -161,4 +165,18 @@ pub(super) fn held(cx: &Context, machine: &Machine, seen: &Observation) -> Resul
 
 pub(super) fn unreadable(what: &str, fault: &Fault) -> Verdict {
     Verdict::Wait(Reason::new(ReasonCode::Silent, format!("`{what}` cannot be read: {fault}")))
+}
+
+gates! {
+    "one holder", "a node is touched only by the switchover that holds it",
+        Closed, "two runs that share a node undo each other", a_node_that_is_held_by_another_is_not_touched;
+    "maintenance", "a node that somebody put into maintenance is not reserved, but for our own when it comes home",
+        Closed, "a person may be working on it", a_node_that_somebody_put_into_maintenance_is_not_reserved;
+    "debt", "a node that owes something to an earlier switchover is not reserved",
+        Closed, "nobody has said yet that its volumes and boot settings are right", a_node_that_owes_something_is_not_reserved;
+    "stale plan", "the node is what the plan was made for: same generation, same facts",
+        Closed, "a plan that was right yesterday moves volumes to the wrong machine today",
+        a_node_that_changed_since_the_plan_is_refused_and_the_rest_goes_on;
+    "landing", "every power command of an earlier run has landed or run out of time",
+        Closed, "an unanswered power-on lands after a look saw Off", a_power_command_that_may_still_land_is_waited_for;
 }

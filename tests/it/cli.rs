@@ -26,9 +26,9 @@ fence: [{bmc: {reads: 2, apart: 100ms}}]
 
 /// Simulated machines, an inventory of them, a store and a runbook, each in a directory of its own.
 pub struct Place {
-    directory: TempDir,
+    pub directory: TempDir,
     pub lab: Running,
-    runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 fn machine(name: &str, boot: Option<IscsiBoot>, facts: Facts) -> MachineSpec {

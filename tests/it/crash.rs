@@ -92,6 +92,7 @@ pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        home: BTreeMap::new(),
     };
     plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }

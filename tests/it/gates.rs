@@ -55,6 +55,7 @@ fn plan_of(fleet: &Fleet, pairs: &[(NodeId, NodeId)], change: impl FnOnce(&mut R
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        home: Default::default(),
     };
     plan(&runbook, fleet, &request).expect("a plan").0
 }
@@ -97,7 +98,7 @@ fn people_and_limits_over_many_seeds() {
         let plan = if seed % 3 == 0 { &windowed } else { &anytime };
         let drawn = Stage::drawn(&mut rng, plan, fleet.captured_at);
         // Wide enough for what starts in the first twenty seconds, and another one later.
-        let longest = plan.switchovers.iter().filter_map(|s| s.predicted).max().unwrap_or_default();
+        let longest = plan.switchovers.iter().filter_map(|s| s.expected()).max().unwrap_or_default();
         let closes = fleet.captured_at + longest + Span(rng.below(20_000));
         let later = Opening { opens: closes + Span::secs(1), closes: closes + longest + longest };
         let openings = vec![Opening { opens: fleet.captured_at, closes }, later];
@@ -286,7 +287,7 @@ fn a_window_starts_only_what_will_end_inside_and_parks_the_rest() {
         r.limits.at_once = 1;
         r.windows = vec![window()];
     });
-    let predicted = plan.switchovers[0].predicted.expect("a prediction");
+    let predicted = plan.switchovers[0].expected().expect("a prediction");
     let from = fleet.captured_at;
     let open = |ms: u64| Stage { openings: vec![Opening { opens: from, closes: from + Span(ms) }], ..Stage::default() };
     let started = |stage: Stage| {

@@ -112,7 +112,7 @@ fn a_lab_has_an_inventory_and_its_faults_are_those_of_the_simulator() {
 #[test]
 fn a_drill_and_a_configuration_are_plain_data() {
     let (drill, _) = read_drill(&fixture("whole-drill.yaml")).expect("a drill");
-    assert_eq!((drill.seeds, drill.faults.len()), (500, 2));
+    assert_eq!((drill.seeds, drill.faults.len()), (500, 3));
     assert_eq!(drill.faults[0], DrillFault::Preset("rude-bmc"));
     let (config, _) = read_config(&fixture("whole-config.yaml")).expect("a configuration");
     assert_eq!(config.store, StoreLocation::Sqlite("tests/it/fixtures/.coldswap/state.db".into()), "beside the file");

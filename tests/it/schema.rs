@@ -80,6 +80,7 @@ fn the_runbooks_and_examples_of_the_project_are_right() {
         "runbooks/single-node.yaml",
         "examples/lab.yaml",
         "examples/lab-inventory.yaml",
+        "examples/drill.yaml",
         "tests/it/fixtures/whole-inventory.yaml",
         "tests/it/fixtures/whole-drill.yaml",
     ];

@@ -35,6 +35,7 @@ fn planned(levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Pla
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        home: Default::default(),
     };
     plan(&book, &fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
 }

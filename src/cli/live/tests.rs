@@ -90,11 +90,12 @@ fn plan_of(count: u32) -> Arc<Plan> {
             identical: 0,
             warnings: Vec::new(),
             landing: Span::secs(1),
-            predicted: None,
+            allowance: None,
             domains: Vec::new(),
             steps: vec![Step::PowerOff(off), Step::Fence(fence)],
             already_so: Vec::new(),
             digest: String::new(),
+            predicted: None,
         }
     };
     let plan = serde_json::json!({

@@ -73,7 +73,8 @@ fn of_run(plan: &Plan, progress: &Progress, event: &Event) -> Option<(Weight, St
         }
         Event::Decided { choice, by, matter, .. } => {
             let by = by.as_ref().map_or("by default, nobody answered in time".to_owned(), |v| format!("said {}", v.name));
-            Some((Weight::Odd, format!("{matter}: `{choice}`, {by}")))
+            let what = if matches!(matter, Matter::Prompt(_)) { String::new() } else { format!("{matter}: ") };
+            Some((Weight::Odd, format!("{what}`{choice}`, {by}")))
         }
         Event::Recalled { by, .. } => Some((Weight::Odd, format!("{} asked for a rollback", by.name))),
         Event::Declined { request, why, by } => Some((Weight::Odd, format!("`{request}` of {} is refused: {why}", by.name))),

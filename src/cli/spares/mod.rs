@@ -10,7 +10,7 @@ use super::args::Global;
 use super::lab::Bench;
 use super::site::Site;
 use super::{Failure, files, output};
-use crate::executor::gather;
+use crate::executor::Looks;
 use crate::model::*;
 use crate::ports::Inventory;
 use crate::report::ExitCode;
@@ -84,7 +84,7 @@ async fn fleet(bench: &Bench, args: &SizeArgs) -> Result<Fleet, Failure> {
     }
     let ports = bench.site.ports();
     let all = |fleet: &Fleet| fleet.nodes.keys().copied().collect();
-    let gathered = gather(&*ports.inventory, &*ports.bmc, &*ports.clock, super::look::ASKED_AT_ONCE, all, |_, _| ()).await;
+    let gathered = Looks::of(&ports).gather(super::look::ASKED_AT_ONCE, all, |_, _| ()).await;
     ports.bmc.close().await;
     Ok(gathered?.fleet)
 }

@@ -181,7 +181,7 @@ fn an_unknown_attribute_is_found_when_read() {
         ("node.failure_domian.rack == 'b'", Names::Node, 5, "did you mean `failure_domain`?"),
         ("1 == 1 and node.failure_domain.rak == 'b'", Names::Node, 31, "did you mean `rack`?"),
         ("spare.facts.cpu.modell == 'b'", Names::SpareAndSource, 16, "did you mean `model`?"),
-        ("node['facts']['memory'] == 1", Names::Node, 14, "`node.facts` has"),
+        ("node['facts']['memory'] == 1", Names::Node, 14, "did you mean `memory_mib`?"),
         ("vars.tiket == 'b'", Names::Node, 5, "did you mean `ticket`?"),
         ("vars.unheard_of == 'b'", Names::Node, 5, "define it under `vars`"),
         ("vars.deep.or == 'b'", Names::Node, 10, "did you mean `er`?"),

@@ -58,7 +58,7 @@ fn a_start_after_the_windows_end() {
         r.limits.at_once = 1;
         r.windows = vec![window()];
     });
-    let predicted = plan.switchovers[0].predicted.expect("a prediction");
+    let predicted = plan.switchovers[0].expected().expect("a prediction");
     let from = fleet.captured_at;
     let open = |span: Span| Stage { openings: vec![Opening { opens: from, closes: from + span }], ..Stage::default() };
     let stages = (open(Span(predicted.0 + 1_000)), open(Span(predicted.0 + 3_600_000)));
