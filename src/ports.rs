@@ -6,6 +6,12 @@
 //!   other side, `Transient` only when it certainly did not take effect, `Refused` when the other side said no.
 //! - Nothing that changes anything is repeated inside a port. Reads may be, within the limits given.
 //! - No secret in a fault's detail.
+//! - What changes anything takes a [`Deadline`] and tests it last of all before the bytes leave.
+
+mod lease;
+pub mod seam;
+
+pub use lease::{Deadline, Lease, RunLease};
 
 use crate::model::*;
 use async_trait::async_trait;
@@ -20,8 +26,9 @@ pub trait Inventory: Send + Sync {
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
     /// Every target in the inventory that shares an identity with this one, itself left out.
     async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault>;
-    /// Compare and set. `Refused` when what the change expects does not hold.
-    async fn change(&self, change: &Change) -> Result<(), Fault>;
+    /// Compare and set. `Refused` when what the change expects does not hold, and, in the same transaction, when the
+    /// deadline's token is not the newest of the holder's run.
+    async fn change(&self, change: &Change, deadline: &Deadline) -> Result<(), Fault>;
     /// Remember what a BMC said of itself (facts, identity where none is known, abilities).
     async fn learn(&self, id: NodeId, report: &SystemReport, at: Time) -> Result<(), Fault>;
 }
@@ -34,13 +41,13 @@ pub trait Bmc: Send + Sync {
     /// Facts and abilities.
     async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
     /// Send one reset and nothing else. `Ok` means only that the BMC accepted it.
-    async fn reset(&self, at: &BmcEndpoint, reset: ResetType) -> Result<(), Fault>;
+    async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault>;
     /// The iSCSI boot configuration. `None`: no adapter function has one.
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
     /// Write what is `Some` and leave the rest alone.
-    async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings) -> Result<(), Fault>;
+    async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault>;
     /// Write `PowerRestorePolicy`: what the machine does when mains power returns.
-    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy) -> Result<(), Fault>;
+    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault>;
     /// Log out everywhere. Errors are of no consequence.
     async fn close(&self);
 }
@@ -49,14 +56,14 @@ pub trait Bmc: Send + Sync {
 /// (`Unknown`); a hook that ran and failed is an `Ok` with `succeeded: false`.
 #[async_trait]
 pub trait HookRunner: Send + Sync {
-    async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext) -> Result<HookResult, Fault>;
+    async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext, deadline: &Deadline) -> Result<HookResult, Fault>;
 }
 
 /// Fence agents, by the ClusterLabs FenceAgentAPI.
 #[async_trait]
 pub trait FenceAgent: Send + Sync {
     /// Send `off` once. `Ok` means only that the agent says that it succeeded.
-    async fn off(&self, call: &AgentCall) -> Result<(), Fault>;
+    async fn off(&self, call: &AgentCall, deadline: &Deadline) -> Result<(), Fault>;
     /// Ask for `status`. Changes nothing. Everything but a clear on or off is a fault.
     async fn status(&self, call: &AgentCall) -> Result<PlugState, Fault>;
     /// What the agent knows: asks no device.
@@ -69,7 +76,7 @@ pub trait Attestations: Send + Sync {
     /// The latest one for a node, used and expired ones included.
     async fn attestation(&self, node: NodeId) -> Result<Option<Attestation>, Fault>;
     /// Bind the latest one for a node to a switchover ([`Attestation::bind`]), in one transaction.
-    async fn use_attestation(&self, node: NodeId, holder: &Holder, now: Time) -> Result<(), Fault>;
+    async fn use_attestation(&self, node: NodeId, holder: &Holder, now: Time, deadline: &Deadline) -> Result<(), Fault>;
 }
 
 /// Where a secret's text comes from. Called at the moment of use.
@@ -77,7 +84,8 @@ pub trait Secrets: Send + Sync {
     fn reveal(&self, secret: &SecretRef) -> Result<secrecy::SecretString, Fault>;
 }
 
-/// The executor's clock: microseconds that never go backwards within a process.
+/// The executor's clock: microseconds that never go backwards within a process and count on while it is stopped or the
+/// machine sleeps (the boot-time clock): leases end by it.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Time;
 }
@@ -116,30 +124,52 @@ pub trait Store: Send + Sync {
     fn begin_run(&self, plan: &PlanId, name: &str, now: Time) -> Result<RunId, StoreError>;
     fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
     fn run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError>;
-    fn set_status(&self, id: &RunId, status: &str) -> Result<(), StoreError>;
-    /// Append to a run's journal and set the power marks of nodes, in one commit.
-    fn append(&self, run: &RunId, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
+    /// Refused with [`StoreError::Superseded`] when `token` is not the newest.
+    fn set_status(&self, id: &RunId, token: u64, status: &str) -> Result<(), StoreError>;
+    /// Append to a run's journal and set the power marks of nodes, in one commit. `token`: of the lease under which the
+    /// run is executed, 0 for a run that never was; any but the newest is refused with [`StoreError::Superseded`] in the
+    /// same commit.
+    fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
     /// Put a request into a run's mailbox; its number. Durable when it returns.
     fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError>;
     /// Requests with a number above `after`, in order.
     fn inbox(&self, run: &RunId, after: u64) -> Result<Vec<Posted>, StoreError>;
-    /// Only one process may execute a run. The lock goes with the process, however it ends.
-    fn lock_run(&self, run: &RunId) -> Result<RunLock, StoreError>;
+    /// Execute a run that nobody executes, for `length` at first. [`StoreError::Locked`] where a process holds it,
+    /// stopped or not; the lock goes with that process, however it ends.
+    fn lock_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError>;
+    /// The last executor of a run, living or dead.
+    fn lease(&self, run: &RunId) -> Result<Option<Lease>, StoreError>;
+    /// Refused with [`StoreError::Superseded`] when `token` is not the newest. A lease that has ended and was not taken
+    /// is renewed like any other.
+    fn renew(&self, run: &RunId, token: u64, length: Span) -> Result<(), StoreError>;
+    /// Take the run from an executor whose lease has ended, its lock notwithstanding. For `quiet` from now on nobody may
+    /// look at anything. [`StoreError::Alive`] where the lease has not ended or was renewed since `from` was read; whether
+    /// a lease of another clock (`from.left` is `None`) has ended, the caller must know.
+    fn take_over(&self, from: &Lease, length: Span, quiet: Span) -> Result<RunLease, StoreError>;
 }
-
-/// Held while a run is executed; dropped to let go.
-pub struct RunLock(pub Box<dyn Send + Sync>);
 
 /// Our own disk. Nothing goes on without it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("plan `{plan}` was already used by run `{run}`; make a new plan")]
     Used { plan: PlanId, run: RunId },
-    #[error("run `{0}` is being executed by another process")]
-    Locked(RunId),
+    #[error("run `{run}` is being executed by another process{}", .by.as_ref().map(|by| format!(": {by}, {}", lease_words(by))).unwrap_or_default())]
+    Locked { run: RunId, by: Option<Box<Lease>> },
+    #[error("run `{run}` is not taken over: {by}, is alive and has renewed its lease")]
+    Alive { run: RunId, by: Box<Lease> },
+    #[error("run `{run}` was taken over by another process: {by}")]
+    Superseded { run: RunId, by: Box<Lease> },
     #[error("store: {0}")]
     Failed(String),
     #[error("{path}: store format {found} is not one that this version reads (it reads {known}); {hint}")]
     Format { path: String, found: i64, known: i64, hint: String },
+}
+
+fn lease_words(lease: &Lease) -> String {
+    match lease.left {
+        Some(Span::ZERO) => "whose lease has ended".to_owned(),
+        Some(left) => format!("lease for another {} s", left.0.div_ceil(1000)),
+        None => "with a lease by another clock".to_owned(),
+    }
 }

@@ -32,16 +32,34 @@ impl Clock for SystemClock {
 
 /// Microseconds since the machine started.
 #[cfg(target_os = "linux")]
-fn since_boot() -> i64 {
+pub(super) fn since_boot() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000)
 }
 
 /// Where there is no such clock: since this process first asked.
 #[cfg(not(target_os = "linux"))]
-fn since_boot() -> i64 {
+pub(super) fn since_boot() -> i64 {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     i64::try_from(START.get_or_init(std::time::Instant::now).elapsed().as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Between which starts of the machine that clock counts: two values of [`since_boot`] can be compared only under one.
+#[cfg(target_os = "linux")]
+pub(super) fn boot_id() -> &'static str {
+    static ID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    // Without it no clock is taken for ours, and a lease is watched instead of read.
+    ID.get_or_init(|| match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => id.trim().to_owned(),
+        Err(_) => uuid::Uuid::new_v4().to_string(),
+    })
+}
+
+/// Where the clock is the process's own, nobody else's can be compared with it.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn boot_id() -> &'static str {
+    static ID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    ID.get_or_init(|| uuid::Uuid::new_v4().to_string())
 }
 
 #[cfg(test)]

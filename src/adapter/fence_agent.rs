@@ -12,7 +12,7 @@ use super::hooks::{Mask, Tail};
 use super::process::{Group, describe};
 use super::secrets::blocking_reveal;
 use crate::model::*;
-use crate::ports::{FenceAgent, Secrets};
+use crate::ports::{Deadline, FenceAgent, Secrets};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ impl FenceAgents {
         FenceAgents { options, secrets, turns: Semaphore::new(AT_ONCE) }
     }
 
-    async fn run(&self, call: &AgentCall, action: &str) -> Result<Ended, Fault> {
+    async fn run(&self, call: &AgentCall, action: &str, deadline: &Deadline) -> Result<Ended, Fault> {
         if self.options.lab {
             return Err(Fault::refused(format!("`{}` is not run in a lab: its plugs are real", call.name)));
         }
@@ -102,6 +102,7 @@ impl FenceAgents {
         let mut command = Command::new(&program);
         command.env("LC_ALL", "C").stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
         command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+        deadline.test(format_args!("`{call}`, {action},"))?;
         let mut child = command.spawn().map_err(failed)?;
         drop(command);
         if let Some(mut stdin) = child.stdin.take() {
@@ -160,13 +161,13 @@ fn not_installed(name: &str) -> Fault {
 
 #[async_trait]
 impl FenceAgent for FenceAgents {
-    async fn off(&self, call: &AgentCall) -> Result<(), Fault> {
-        let ended = self.run(call, "off").await?;
+    async fn off(&self, call: &AgentCall, deadline: &Deadline) -> Result<(), Fault> {
+        let ended = self.run(call, "off", deadline).await?;
         if ended.code == Some(0) { Ok(()) } else { Err(Fault::unknown(format!("`{call}`, off: {}", ended.last_words()))) }
     }
 
     async fn status(&self, call: &AgentCall) -> Result<PlugState, Fault> {
-        let ended = self.run(call, "status").await?;
+        let ended = self.run(call, "status", &Deadline::NONE).await?;
         match ended.code {
             Some(0) => Ok(PlugState::On),
             Some(2) if ended.says_off() => Ok(PlugState::Off),
@@ -177,7 +178,7 @@ impl FenceAgent for FenceAgents {
 
     async fn metadata(&self, name: &str) -> Result<AgentMetadata, Fault> {
         let call = AgentCall { name: name.to_owned(), options: Default::default() };
-        let ended = self.run(&call, "metadata").await?;
+        let ended = self.run(&call, "metadata", &Deadline::NONE).await?;
         if ended.code != Some(0) {
             return Err(Fault::transient(format!("`{name}`, metadata: {}", ended.last_words())));
         }
@@ -213,7 +214,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let seen = directory.path().join("seen");
         let call = script(&directory, &format!("cat > {0}; echo \"$# $*\" >> {0}", seen.display()));
-        agents(10_000).off(&call).await.expect("exit 0");
+        agents(10_000).off(&call, &Deadline::NONE).await.expect("exit 0");
         let text = std::fs::read_to_string(seen).expect("seen");
         assert_eq!(text, "password=hunter2-hunter2\nplug=7\naction=off\n0 \n");
     }
@@ -249,7 +250,7 @@ mod tests {
         let mark = directory.path().join("late");
         let call = script(&directory, &format!("(sleep 3; touch {}) & sleep 30", mark.display()));
         let before = std::time::Instant::now();
-        let fault = agents(200).off(&call).await.expect_err("too slow");
+        let fault = agents(200).off(&call, &Deadline::NONE).await.expect_err("too slow");
         assert!(fault.kind == FaultKind::Unknown && before.elapsed() < Duration::from_secs(3), "{fault}");
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(!mark.exists(), "what it started goes on");
@@ -260,12 +261,12 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let mut call = script(&directory, "exit 0");
         let lab = FenceAgents::new(AgentOptions { lab: true, ..AgentOptions::default() }, Arc::new(SystemSecrets::default()));
-        assert!(lab.off(&call).await.expect_err("a lab").detail.contains("lab"));
+        assert!(lab.off(&call, &Deadline::NONE).await.expect_err("a lab").detail.contains("lab"));
         call.options.insert("plug".into(), Sensitive::Plain("7\naction=on".into()));
-        assert!(agents(1_000).off(&call).await.expect_err("two lines").detail.contains("`plug`"));
+        assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("two lines").detail.contains("`plug`"));
         call.options.insert("plug".into(), Sensitive::Plain("7".into()));
         call.options.insert("option".into(), Sensitive::Plain("on".into()));
-        assert!(agents(1_000).off(&call).await.expect_err("an action").detail.contains("`option`"));
+        assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("an action").detail.contains("`option`"));
         call.name = "fence_no_such_agent".into();
         assert!(agents(1_000).status(&call).await.expect_err("not there").detail.contains("not installed"));
     }

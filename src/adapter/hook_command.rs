@@ -3,6 +3,7 @@
 use super::hooks::{Job, Mask, Tail};
 use super::process::{Group, describe};
 use crate::model::{Fault, HookResult, RunAction, Span};
+use crate::ports::seam;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
@@ -36,6 +37,8 @@ pub(super) async fn run(job: &Job<'_>, action: &RunAction) -> Result<HookResult,
     let (reader, out, err) = pipes.map_err(|e| job.transient(format!("no pipe: {e}")))?;
     let mut output = pipe::Receiver::from_owned_fd(reader.into()).map_err(|e| job.transient(format!("no pipe: {e}")))?;
     command.stdout(out).stderr(err);
+    seam::stop_at("before-spawn", &job.hook.name);
+    job.in_time()?;
     let started = Instant::now();
     let child = command.spawn().map_err(|e| not_started(job, &program, &e))?;
     // Our own ends of the pipe go with it; else the output would never end.

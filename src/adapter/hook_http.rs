@@ -1,5 +1,6 @@
 //! A hook that is a request. It is sent once and follows no redirect; an answer is how it ended, no answer is a fault.
 
+use super::gate::Gate;
 use super::hooks::{Job, Mask, Tail};
 use super::redfish::RedfishOptions;
 use super::redfish::tls::{Channels, tls_error};
@@ -25,13 +26,16 @@ impl Web {
         let mut mask = Mask::default();
         let url = target(job, &action.url, &mut mask).await?;
         let shown = shown(&action.url, &url);
-        let mut request = request(job, action, url, &mut mask).await?;
+        let (mut request, gate) = request(job, action, url, &mut mask).await?;
         *request.timeout_mut() = Some(job.hook.timeout.duration());
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let channel = if request.url().scheme() == "http" { self.0.plain() } else { self.0.channel(&TlsTrust::System, "") };
         let client = channel.map_err(|f| job.refused(f.detail))?.client;
+        job.in_time()?;
         let started = Instant::now();
-        let failed = |e: reqwest::Error| fault(job, &shown, reads, &e.without_url());
+        let failed = |e: reqwest::Error| {
+            gate.held(format_args!("hook `{}`", job.hook.name)).unwrap_or_else(|| fault(job, &shown, reads, &e.without_url()))
+        };
         let mut response = client.execute(request).await.map_err(failed)?;
         let status = response.status().as_u16();
         let mut tail = Tail::new(&mask);
@@ -80,7 +84,7 @@ fn shown(given: &Sensitive, url: &Url) -> String {
     }
 }
 
-async fn request(job: &Job<'_>, action: &HttpAction, url: Url, mask: &mut Mask) -> Result<reqwest::Request, Fault> {
+async fn request(job: &Job<'_>, action: &HttpAction, url: Url, mask: &mut Mask) -> Result<(reqwest::Request, Gate), Fault> {
     let method = job.context.fill(&action.method).to_uppercase();
     let method: Method = method.parse().map_err(|_| job.refused(format!("`{method}` is not an HTTP method")))?;
     let mut request = reqwest::Request::new(method, url);
@@ -93,12 +97,13 @@ async fn request(job: &Job<'_>, action: &HttpAction, url: Url, mask: &mut Mask) 
         value.set_sensitive(true);
         request.headers_mut().insert(key, value);
     }
+    let mut gate = Gate::default();
     if let Some(json) = &action.json {
         let headers = request.headers_mut();
         headers.entry(reqwest::header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(filled(job, json).to_string().into());
+        gate = Gate::close(&mut request, filled(job, json).to_string().into_bytes(), job.deadline);
     }
-    Ok(request)
+    Ok((request, gate))
 }
 
 /// The late names put into every text of a JSON value.

@@ -3,7 +3,7 @@
 use super::secrets::blocking_reveal;
 use super::{hook_command, hook_http};
 use crate::model::*;
-use crate::ports::{HookRunner, Secrets};
+use crate::ports::{Deadline, HookRunner, Secrets};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeMap, VecDeque};
@@ -39,11 +39,11 @@ impl Hooks {
 
 #[async_trait]
 impl HookRunner for Hooks {
-    async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext) -> Result<HookResult, Fault> {
+    async fn run(&self, hook: &Hook, action: &HookAction, context: &HookContext, deadline: &Deadline) -> Result<HookResult, Fault> {
         if self.options.lab && !hook.lab {
             return Ok(HookResult { succeeded: true, how: "not run in a lab".into(), output: String::new(), took: Span::ZERO });
         }
-        let job = Job { hook, context, options: &self.options, secrets: &self.secrets };
+        let job = Job { hook, context, options: &self.options, secrets: &self.secrets, deadline };
         match action {
             HookAction::Run(action) => hook_command::run(&job, action).await,
             HookAction::Http(action) => self.http.run(&job, action).await,
@@ -57,6 +57,7 @@ pub(super) struct Job<'a> {
     pub hook: &'a Hook,
     pub context: &'a HookContext,
     pub options: &'a HookOptions,
+    pub deadline: &'a Deadline,
     secrets: &'a Arc<dyn Secrets>,
 }
 
@@ -69,6 +70,11 @@ impl Job<'_> {
     }
     pub(super) fn unknown(&self, why: impl std::fmt::Display) -> Fault {
         Fault::unknown(format!("hook `{}`: {why}", self.hook.name))
+    }
+
+    /// Nothing of it begins once the lease has ended.
+    pub(super) fn in_time(&self) -> Result<(), Fault> {
+        self.deadline.test(format_args!("hook `{}`", self.hook.name))
     }
 
     /// The text behind `value`; a secret is remembered in `mask`, so that it is not shown.

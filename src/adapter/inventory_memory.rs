@@ -2,7 +2,7 @@
 //! [`Fleet::apply`](crate::model::Fleet::apply).
 
 use crate::model::*;
-use crate::ports::Inventory;
+use crate::ports::{Deadline, Inventory};
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,7 +46,8 @@ impl Inventory for MemoryInventory {
         self.with(|fleet| fleet.same_volume(id))
     }
 
-    async fn change(&self, change: &Change) -> Result<(), Fault> {
+    async fn change(&self, change: &Change, deadline: &Deadline) -> Result<(), Fault> {
+        deadline.test("a change of the inventory")?;
         self.with(|fleet| fleet.apply(change))
     }
 

@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod fence_agent;
 mod fence_metadata;
+mod gate;
 mod hook_command;
 mod hook_http;
 pub mod hooks;

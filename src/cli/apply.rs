@@ -7,11 +7,11 @@ use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
 use super::{Failure, control, files, output};
 use crate::diagnostic::Source;
-use crate::executor::{Control, Ended, Gathered, Looks, Ports, entries, execute};
+use crate::executor::{Claim, Control, Ended, ExecuteError, Gathered, Looks, Ports, claim, entries, execute, take_over};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
-use crate::ports::{Store, StoreError};
+use crate::ports::{Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use crate::runbook::Runbook;
 use std::io::IsTerminal;
@@ -139,7 +139,8 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
         let allow = Request::Decide { matter: Matter::Storm, choice: "allow".to_owned(), why: None };
         ports.store.post(&run, site.now(), &super::people::who(None), &allow)?;
     }
-    carry_out(global, ports, Arc::new(plan), run, go.report, control::listen()).await
+    let claim = claim(&ports, &run, &site.terms())?;
+    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen()).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -152,12 +153,25 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
             .hint("`coldswap show` still tells what happened"));
     }
     // Another process is at it: then a pause is what is to be lifted.
-    match ports.store.lock_run(&run) {
-        Err(StoreError::Locked(_)) => return super::people::wait_for(global, &site, &row, args.by.as_deref(), Request::Resume).await,
+    match ports.store.lock_run(&run, Span::ZERO) {
+        _ if args.take_over => {}
+        Err(StoreError::Locked { .. }) => return super::people::wait_for(global, &site, &row, args.by.as_deref(), Request::Resume).await,
         other => drop(other?),
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
-    carry_out(global, ports, Arc::new(plan), run, args.report.as_deref(), control::listen()).await
+    let claim = match args.take_over {
+        false => claim(&ports, &run, &site.terms())?,
+        true => {
+            let landing = plan.switchovers.iter().map(|s| s.landing).max().unwrap_or_default();
+            let tell = |by: &Lease| output::note(global, format!("waiting for the end of the lease of {by}"));
+            take_over(&ports, &run, &site.terms(), landing, tell).await?
+        }
+    };
+    if let Some(left) = claim.waits(site.now()) {
+        let seconds = left.0.div_ceil(1000);
+        output::note(global, format!("the run was taken over before; what was sent then may land for another {seconds} s"));
+    }
+    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen()).await
 }
 
 /// See a run through from wherever it is, and report.
@@ -165,13 +179,17 @@ pub async fn carry_out(
     global: &Global,
     ports: Ports,
     plan: Arc<Plan>,
-    run: RunId,
+    claim: Claim,
     report_file: Option<&Path>,
     control: tokio::sync::mpsc::UnboundedReceiver<Control>,
 ) -> Result<ExitCode, Failure> {
+    let run = claim.run().clone();
     let mut live = Live::new(plan.clone(), global.quiet);
-    let ended = execute(plan.clone(), run.clone(), ports.clone(), control, &mut live).await;
-    ports.bmc.close().await;
+    let ended = execute(plan.clone(), claim, ports.clone(), control, &mut live).await;
+    // Who was superseded says nothing more to any BMC, not even good-bye: its sessions end by themselves.
+    if !matches!(ended, Err(ExecuteError::Store(StoreError::Superseded { .. }))) {
+        ports.bmc.close().await;
+    }
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));

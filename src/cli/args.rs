@@ -187,6 +187,10 @@ pub struct ApplyArgs {
 #[derive(Args, Debug)]
 pub struct ResumeArgs {
     pub id: String,
+    /// Take the run from a process that hangs or is stopped. Waits until its lease has ended and all that it sent has
+    /// landed; refused where it is alive
+    #[arg(long)]
+    pub take_over: bool,
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Who asks, where another process carries the run out [default: the login name]

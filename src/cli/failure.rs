@@ -59,7 +59,19 @@ impl Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         // A disk that is full and a store that cannot be written are no bugs, and nothing was touched yet.
-        Failure::refused(error.to_string())
+        let code = if matches!(error, StoreError::Superseded { .. }) { ExitCode::Resumable } else { ExitCode::Refused };
+        let hint = match &error {
+            StoreError::Locked { run, by: Some(_) } => Some(format!(
+                "if it hangs or is stopped, `coldswap resume {run} --take-over` goes on in its place once its lease has ended"
+            )),
+            StoreError::Locked { by: None, .. } => Some("it is of an earlier version and cannot be taken over: end it first".to_owned()),
+            StoreError::Alive { .. } => Some("let it go on, or end it first".to_owned()),
+            StoreError::Superseded { run, .. } => {
+                Some(format!("this process has sent and written nothing since; `coldswap show {run}` tells how the run goes on"))
+            }
+            _ => None,
+        };
+        Failure::Said { message: error.to_string(), hint, code }
     }
 }
 
@@ -72,7 +84,9 @@ impl From<Fault> for Failure {
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Failure {
         match error {
-            ExecuteError::Store(error @ (StoreError::Locked(_) | StoreError::Used { .. } | StoreError::Format { .. })) => error.into(),
+            ExecuteError::Store(
+                error @ (StoreError::Locked { .. } | StoreError::Superseded { .. } | StoreError::Used { .. } | StoreError::Format { .. }),
+            ) => error.into(),
             other => Failure::Said {
                 message: other.to_string(),
                 hint: Some("nothing more was sent; `coldswap resume` looks again and goes on".into()),

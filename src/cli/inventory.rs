@@ -6,7 +6,7 @@ use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
 use crate::engine::Outcome;
-use crate::executor::{Gathered, Looks};
+use crate::executor::{Gathered, Looks, claim};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::ports::{Attestations, Inventory, Store};
@@ -287,7 +287,7 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     };
     let ports = site.ports();
     // Whoever executes the run holds its lock: a node is never taken from a run that goes on.
-    let _lock = ports.store.lock_run(&holder.run)?;
+    let claim = claim(&ports, &holder.run, &site.terms())?;
     let outcome = outcome_of(site, holder)?;
     let reading = ports.bmc.read(&node.bmc).await;
     ports.bmc.close().await;
@@ -302,8 +302,8 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     }
     // What a person has not yet put right is remembered: a node that owes something is no spare.
     let debt = format!("{holder} ended {outcome}: check its volumes and boot configuration, then `coldswap inventory set {name} debt=`");
-    site.store.change(&Change::SetDebt { node: node.id, holder: holder.clone(), debt: Some(debt) }).await?;
-    site.store.release_reservation(node.id)?;
+    site.store.change(&Change::SetDebt { node: node.id, holder: holder.clone(), debt: Some(debt) }, claim.deadline()).await?;
+    site.store.release_reservation(node.id, claim.deadline())?;
     output::print(global, || format!("{name}: released"), || json!({"released": [name], "power": power}));
     Ok(ExitCode::Done)
 }

@@ -10,7 +10,7 @@ use super::args::{AskArgs, DecideArgs, Global, PauseArgs, RollbackArgs};
 use super::site::Site;
 use super::{Failure, output};
 use crate::engine::Event;
-use crate::executor::{Control, entries};
+use crate::executor::{Control, claim, entries};
 use crate::model::*;
 use crate::ports::{RunRow, Store, StoreError};
 use crate::report::{self, ExitCode};
@@ -63,8 +63,8 @@ async fn ask(global: &Global, id: &str, by: Option<&str>, request: Request) -> R
     let site = Site::of_id(global, id)?;
     let run = RunId(id.to_owned());
     let Some(row) = site.store.run(&run)? else { return Err(super::runs::unknown(&site, id)) };
-    match site.store.lock_run(&run) {
-        Err(StoreError::Locked(_)) => wait_for(global, &site, &row, by, request).await,
+    match site.store.lock_run(&run, Span::ZERO) {
+        Err(StoreError::Locked { .. }) => wait_for(global, &site, &row, by, request).await,
         Err(other) => Err(other.into()),
         Ok(lock) => {
             drop(lock);
@@ -92,12 +92,16 @@ pub async fn wait_for(global: &Global, site: &Site, row: &RunRow, by: Option<&st
                 }
             };
         }
-        if let Ok(_lock) = store.lock_run(run) {
+        if let Ok(_lock) = store.lock_run(run, Span::ZERO) {
             break;
         }
         tokio::time::sleep(LOOK).await;
     }
-    output::note(global, format!("{run}: nobody has acted on `{request}` yet; it is kept, and `coldswap resume {run}` acts on it"));
+    let by = match store.lock_run(run, Span::ZERO) {
+        Err(StoreError::Locked { by: Some(by), .. }) => format!(". It is held by {by}; if that hangs: `coldswap resume {run} --take-over`"),
+        _ => format!(", and `coldswap resume {run}` acts on it"),
+    };
+    output::note(global, format!("{run}: nobody has acted on `{request}` yet; it is kept{by}"));
     Ok(ExitCode::Resumable)
 }
 
@@ -142,7 +146,9 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
     let why = Reason::new(ReasonCode::Asked, format!("only `{request}` was asked for; `coldswap resume {run}` goes on with the rest"));
     // The receiver is right here.
     let _ = send.send(Control::Pause(why));
-    let code = carry_out(global, site.ports(), Arc::new(plan), run.clone(), None, control).await?;
+    let ports = site.ports();
+    let claim = claim(&ports, run, &site.terms())?;
+    let code = carry_out(global, ports, Arc::new(plan), claim, None, control).await?;
     drop(send);
     match answer(&site.store, run, seq)? {
         Some(Some(why)) => Err(Failure::refused(format!("`{request}` is refused: {why}"))),

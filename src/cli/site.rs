@@ -8,7 +8,7 @@ use crate::adapter::hooks::{HookOptions, Hooks};
 use crate::adapter::redfish::{Redfish, RedfishOptions};
 use crate::adapter::secrets::SystemSecrets;
 use crate::adapter::store_sqlite::SqliteStore;
-use crate::executor::{Looks, Ports, Records};
+use crate::executor::{Looks, Ports, Records, Terms};
 use crate::model::*;
 use crate::plan::Landing;
 use crate::ports::{Clock, Secrets};
@@ -110,6 +110,7 @@ impl Site {
         let options = RedfishOptions {
             requests_at_once_per_bmc: bmc.requests_at_once as usize,
             total_at_once: bmc.total_at_once as usize,
+            request_timeout: self.terms().request_timeout.duration(),
             ..RedfishOptions::default()
         };
         Redfish::new(options, secrets)
@@ -128,6 +129,12 @@ impl Site {
             store: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
         }
+    }
+
+    /// How long leases are, and for how long a request to a BMC may be on its way.
+    pub fn terms(&self) -> Terms {
+        let request = RedfishOptions::default().request_timeout;
+        Terms::new(Span(u64::try_from(request.as_millis()).unwrap_or(u64::MAX)))
     }
 
     pub fn now(&self) -> Time {

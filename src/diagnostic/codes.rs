@@ -54,6 +54,12 @@ codes! {
     UNSAFE_PLAN = "P023", "the plan would break a safety rule",
         "walked over the inventory as it is, a step would not come true or two machines would have one volume: a volume that a third node has too",
         "look at the node with `coldswap inventory show`; what is recorded or what its BMC says contradicts the plan";
+    STORM = "P024", "more nodes than `limits.refuse_above` allows",
+        "so many at once are more often a broken network or a wrong `select` than broken machines: `refuse_above: 20%` and a third of the fleet is selected",
+        "look at the network and at `sources` first; if it is meant, `--allow-storm`";
+    NOTICE_TEMPLATE = "P025", "a template of `notify` fails",
+        "it speaks of something that is not known when the plan is made: only `event` and `run` are filled in later",
+        "use `vars`, `event` and `run` there";
     SYNTAX = "R001", "the file is not YAML",
         "the text breaks the rules of YAML at this place: a bracket or quote that is not closed, a wrong indentation, a `:` too many",
         "mend the place; text that holds `: `, ` #` or begins with one of `@ % & * ! | > [ ] { }` belongs in quotes";

@@ -19,6 +19,13 @@ pub enum Event {
     },
     /// Another process took the run up again.
     RunResumed,
+    /// Another process took the run from one that held it and did not go on with it. Tokens count the run's executors;
+    /// nothing is looked at before `first_look`, because what the other one sent may land until then.
+    TakenOver {
+        from: u64,
+        token: u64,
+        first_look: Time,
+    },
     /// Nothing new starts; what is in flight goes on to its end.
     Paused {
         why: Reason,
@@ -180,6 +187,7 @@ impl Event {
         match self {
             Event::RunStarted { .. }
             | Event::RunResumed
+            | Event::TakenOver { .. }
             | Event::Paused { .. }
             | Event::Continued { .. }
             | Event::Held { .. }

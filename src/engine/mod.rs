@@ -51,6 +51,8 @@ pub struct Engine {
     entries: Vec<Entry>,
     marks: Vec<(NodeId, PowerMark)>,
     orders: Vec<Order>,
+    /// Nothing is begun or looked at before.
+    first_look: Time,
     /// When `start_rate` lets the next one start.
     paced_until: Option<Time>,
 }
@@ -61,19 +63,43 @@ impl Engine {
     /// # Errors
     /// [`BadEvent`] when the journal does not fit the plan.
     pub fn resume(plan: Arc<Plan>, run: RunId, now: Time, journal: &[Entry]) -> Result<Engine, BadEvent> {
+        Engine::open(plan, run, now, journal, Event::RunResumed)
+    }
+
+    /// Resume what another process may still believe to be executing. What it sent has landed by `taken.first_look`.
+    ///
+    /// # Errors
+    /// [`BadEvent`] when the journal does not fit the plan.
+    pub fn take_over(plan: Arc<Plan>, run: RunId, now: Time, journal: &[Entry], taken: TakeOver) -> Result<Engine, BadEvent> {
+        let TakeOver { from, token, first_look } = taken;
+        let mut engine = Engine::open(plan, run, now, journal, Event::TakenOver { from, token, first_look })?;
+        engine.stand_still(first_look);
+        Ok(engine)
+    }
+
+    /// Begin nothing and look at nothing before `until`.
+    pub fn stand_still(&mut self, until: Time) {
+        self.first_look = self.first_look.max(until);
+    }
+
+    fn open(plan: Arc<Plan>, run: RunId, now: Time, journal: &[Entry], again: Event) -> Result<Engine, BadEvent> {
         let mut progress = Progress::new(&plan);
         for entry in journal {
             progress.apply(&plan, entry)?;
         }
         // A clock that was set back must not keep the next one waiting for as long.
         progress.last_start = progress.last_start.map(|at| at.min(now));
-        let first = if progress.started {
-            Event::RunResumed
-        } else {
-            Event::RunStarted { run: run.clone(), plan: plan.id.clone(), journal_format: JOURNAL_FORMAT }
-        };
-        let entry = Entry { at: now, event: first };
-        progress.apply(&plan, &entry)?;
+        let mut entries = Vec::new();
+        if !progress.started {
+            let event = Event::RunStarted { run: run.clone(), plan: plan.id.clone(), journal_format: JOURNAL_FORMAT };
+            entries.push(Entry { at: now, event });
+        }
+        if progress.started || again != Event::RunResumed {
+            entries.push(Entry { at: now, event: again });
+        }
+        for entry in &entries {
+            progress.apply(&plan, entry)?;
+        }
         let mut engine = Engine {
             run,
             flights: Vec::with_capacity(plan.switchovers.len()),
@@ -83,8 +109,9 @@ impl Engine {
             next_serial: 0,
             idle: Vec::new(),
             resting: BTreeSet::new(),
+            entries,
+            first_look: Time(i64::MIN),
             settling: BTreeSet::new(),
-            entries: vec![entry],
             marks: Vec::new(),
             orders: Vec::new(),
             paced_until: None,
@@ -153,6 +180,23 @@ impl Engine {
 
     /// Everything there is to do at `now`.
     pub fn ready(&mut self, now: Time) -> Ready {
+        let still = now < self.first_look;
+        if !still {
+            self.go_on(now);
+        }
+        let wakes = [self.resting.first().map(|(until, _)| *until), self.paced_until, self.next_default()];
+        // A pause that may be lifted is waited for while there is something that it keeps waiting.
+        let parked = (self.progress.paused.is_some() && self.progress.pause_until.is_none()) || self.admission.none_waiting();
+        Ready {
+            entries: std::mem::take(&mut self.entries),
+            marks: std::mem::take(&mut self.marks),
+            orders: std::mem::take(&mut self.orders),
+            wake_at: if still { Some(self.first_look) } else { wakes.into_iter().flatten().min() },
+            done: parked && self.admission.none_in_flight() && self.settling.is_empty(),
+        }
+    }
+
+    fn go_on(&mut self, now: Time) {
         self.overdue(now);
         self.start(now);
         while let Some((until, index)) = self.resting.first().copied().filter(|(until, _)| *until <= now) {
@@ -163,16 +207,6 @@ impl Engine {
         while let Some(index) = self.idle.pop() {
             self.look(now, index);
             self.start(now);
-        }
-        let wakes = [self.resting.first().map(|(until, _)| *until), self.paced_until, self.next_default()];
-        // A pause that may be lifted is waited for while there is something that it keeps waiting.
-        let parked = (self.progress.paused.is_some() && self.progress.pause_until.is_none()) || self.admission.none_waiting();
-        Ready {
-            entries: std::mem::take(&mut self.entries),
-            marks: std::mem::take(&mut self.marks),
-            orders: std::mem::take(&mut self.orders),
-            wake_at: wakes.into_iter().flatten().min(),
-            done: parked && self.admission.none_in_flight() && self.settling.is_empty(),
         }
     }
 

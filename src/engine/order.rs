@@ -25,6 +25,16 @@ pub enum Order {
     Act(Ticket, Command),
 }
 
+/// A run that is taken from an executor which holds it and does not go on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeOver {
+    /// Of the executor that had it, and of the one that has it now.
+    pub from: u64,
+    pub token: u64,
+    /// Not before has everything landed that the other one may have sent.
+    pub first_look: Time,
+}
+
 /// What the engine hears.
 #[derive(Clone, Debug)]
 pub enum Input {

@@ -191,7 +191,7 @@ impl Progress {
                 self.started = true;
                 self.run = Some(run.clone());
             }
-            Event::RunResumed => self.go_on(),
+            Event::RunResumed | Event::TakenOver { .. } => self.go_on(),
             Event::Continued { .. } if self.paused.is_some() => self.go_on(),
             // A pause that is not lifted becomes a stop, and so does one that somebody stops.
             Event::Paused { why, until, .. } if self.paused.is_none() || self.pause_until.is_some() => {

@@ -2,8 +2,8 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::ports::{Attestations, Bmc, Clock, FenceAgent, HookRunner, Inventory, Store};
-use crate::step::{Command, Observation, Query};
+use crate::ports::{Attestations, Bmc, Clock, Deadline, FenceAgent, HookRunner, Inventory, Store};
+use crate::step::{Command, HookCall, Observation, Query};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -28,6 +28,7 @@ pub struct Ports {
 pub struct Carrier {
     ports: Ports,
     endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
+    deadline: Deadline,
 }
 
 /// Adapters have limits of their own; this one is for an adapter that forgets. Longer than any of theirs but a hook's.
@@ -40,9 +41,10 @@ const READ_LIMIT: Duration = Duration::from_secs(9);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
-    pub fn new(ports: Ports, fleet: &Fleet) -> Carrier {
+    /// Every order that it carries ends with `deadline`.
+    pub fn new(ports: Ports, fleet: &Fleet, deadline: Deadline) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
-        Carrier { ports, endpoints }
+        Carrier { ports, endpoints, deadline }
     }
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
@@ -53,6 +55,10 @@ impl Carrier {
     /// look any more, and what was read of power is thrown away (rule S1), but for an On: that is believed whenever it was
     /// read. Agents take their time, and their answers are evidence of their own.
     async fn look_all(&self, queries: &[Query]) -> Vec<Observation> {
+        // A look changes nothing, but who has no lease has no business with the machines either.
+        if let Err(fault) = self.deadline.test("a look") {
+            return vec![Observation::Unreadable(fault); queries.len()];
+        }
         let began = std::time::Instant::now();
         let several = queries.len() > 1;
         let mut systems: Vec<NodeId> = queries.iter().filter_map(system_of).collect();
@@ -120,37 +126,56 @@ impl Carrier {
             Query::Attestation(id) => {
                 Observation::Attestation(limited(self.ports.attestations.attestation(*id), Fault::transient).await?.map(Box::new))
             }
-            Query::Check(call) => Observation::Check(self.ports.hooks.run(&call.hook, &call.action, &call.context).await?),
+            Query::Check(call) => Observation::Check(self.hook(call).await?),
         }))
     }
 
+    async fn hook(&self, call: &HookCall) -> Result<HookResult, Fault> {
+        self.ports.hooks.run(&call.hook, &call.action, &call.context, &self.deadline).await
+    }
+
     async fn act(&self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        // The adapters test it again at the write; this spares the reads that come before one.
+        self.deadline.test("an order")?;
         match command {
-            Command::Change(change) => limited(self.ports.inventory.change(change), Fault::unknown).await?,
+            Command::Change(change) => limited(self.ports.inventory.change(change, &self.deadline), Fault::unknown).await?,
             Command::Reset { node, reset } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.reset(&endpoint, *reset), Fault::unknown).await?;
+                limited(self.ports.bmc.reset(&endpoint, *reset, &self.deadline), Fault::unknown).await?;
             }
             Command::SetBoot { node, settings } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.set_boot(&endpoint, settings), Fault::unknown).await?;
+                limited(self.ports.bmc.set_boot(&endpoint, settings, &self.deadline), Fault::unknown).await?;
             }
             Command::SetRestorePolicy { node, policy } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.set_restore_policy(&endpoint, *policy), Fault::unknown).await?;
+                limited(self.ports.bmc.set_restore_policy(&endpoint, *policy, &self.deadline), Fault::unknown).await?;
             }
             Command::Agents(calls) => {
                 // All at once: a machine with two feeds must not be left on one for longer than need be.
-                let told = futures_util::future::join_all(calls.iter().map(|c| self.ports.agents.off(c))).await;
+                let told = futures_util::future::join_all(calls.iter().map(|c| self.ports.agents.off(c, &self.deadline))).await;
                 told.into_iter().collect::<Result<Vec<()>, Fault>>()?;
             }
             Command::UseAttestation { node, holder } => {
                 let now = self.ports.clock.now();
-                limited(self.ports.attestations.use_attestation(*node, holder, now), Fault::unknown).await?;
+                limited(self.ports.attestations.use_attestation(*node, holder, now, &self.deadline), Fault::unknown).await?;
             }
-            Command::Hook(call) => return self.ports.hooks.run(&call.hook, &call.action, &call.context).await.map(Some),
+            Command::Hook(call) => return self.hook(call).await.map(Some),
         }
         Ok(None)
+    }
+}
+
+/// By what a test names a command that it wants to stop before.
+pub fn word(command: &Command) -> &str {
+    match command {
+        Command::Change(_) => "change",
+        Command::Reset { reset, .. } => reset.as_str(),
+        Command::SetBoot { .. } => "set_boot",
+        Command::SetRestorePolicy { .. } => "set_restore_policy",
+        Command::Agents(_) => "agents",
+        Command::UseAttestation { .. } => "use_attestation",
+        Command::Hook(call) => &call.hook.name,
     }
 }
 

@@ -1,20 +1,32 @@
 //! Between the engine's entries and the store's records.
 
+use super::ExecuteError;
 use crate::engine::{Entry, Event, EventLog, LogError};
 use crate::model::*;
-use crate::ports::{Record, Store};
+use crate::ports::{Record, Store, StoreError};
 use std::sync::Arc;
 
 /// The engine's log over a store.
 pub struct JournalLog {
     store: Arc<dyn Store>,
     run: RunId,
+    token: u64,
     seq: u64,
+    /// Why the store took the last entries not.
+    refused: Option<StoreError>,
 }
 
 impl JournalLog {
-    pub fn new(store: Arc<dyn Store>, run: RunId, last_seq: u64) -> JournalLog {
-        JournalLog { store, run, seq: last_seq }
+    pub fn new(store: Arc<dyn Store>, run: RunId, token: u64, last_seq: u64) -> JournalLog {
+        JournalLog { store, run, token, seq: last_seq, refused: None }
+    }
+
+    /// The store's own words for an error of the log, where it has any.
+    pub fn why(&mut self, error: LogError) -> ExecuteError {
+        match self.refused.take() {
+            Some(lost @ StoreError::Superseded { .. }) => ExecuteError::Store(lost),
+            _ => ExecuteError::Log(error),
+        }
     }
 }
 
@@ -24,7 +36,11 @@ impl EventLog for JournalLog {
         for (entry, seq) in entries.iter().zip(self.seq + 1..) {
             records.push(record(seq, entry).map_err(|e| LogError(e.to_string()))?);
         }
-        self.store.append(&self.run, &records, &marks).map_err(|e| LogError(e.to_string()))?;
+        if let Err(refused) = self.store.append(&self.run, self.token, &records, &marks) {
+            let error = LogError(refused.to_string());
+            self.refused = Some(refused);
+            return Err(error);
+        }
         self.seq += entries.len() as u64;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! before it asks for `ready` again, so that one commit serves many switchovers.
 
 mod carry;
+mod claim;
 mod gather;
 mod journal;
 mod notify;
@@ -11,20 +12,21 @@ mod openings;
 mod watch;
 
 pub use carry::Ports;
+pub use claim::{Claim, Terms, claim, take_over};
 pub use gather::{Gathered, Looks, Records};
 pub use journal::{BadJournal, entries, record};
 pub use openings::openings;
 pub use watch::Watch;
 
-use crate::engine::{BadEvent, Engine, Entry, Input, LogError};
+use crate::engine::{BadEvent, Engine, Entry, Input, LogError, Order, TakeOver};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
-use crate::ports::{RunLock, StoreError};
+use crate::ports::{StoreError, seam};
 use journal::JournalLog;
 use notify::Notifier;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a person may ask of a run while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,46 +67,55 @@ pub enum ExecuteError {
 /// How often the mailbox is looked into. A person does not notice, and neither does the store.
 const MAILBOX: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// Carry out a plan, from wherever its journal says that it is. Holds the run's lock until it returns.
+/// Carry out a plan, from wherever its journal says that it is. Holds the claim on its run until it returns.
 ///
 /// # Errors
-/// Our own disk, a journal that does not fit, an inventory that cannot be read at all. Whatever happens to machines is
-/// no error but an event.
+/// Our own disk, a journal that does not fit, an inventory that cannot be read at all, and [`StoreError::Superseded`] once
+/// another process has taken the run over. Whatever happens to machines is no error but an event.
 pub async fn execute(
     plan: Arc<Plan>,
-    run: RunId,
+    mut claim: Claim,
     ports: Ports,
     mut control: mpsc::UnboundedReceiver<Control>,
     watch: &mut dyn Watch,
 ) -> Result<Ended, ExecuteError> {
-    let _lock: RunLock = ports.store.lock_run(&run)?;
+    let run = claim.run.clone();
     let records = ports.store.journal(&run)?;
     let journal = entries(&records).map_err(|bad| ExecuteError::Journal { run: run.clone(), bad })?;
     let fleet = ports.inventory.fleet().await.map_err(ExecuteError::Inventory)?;
-    let mut log = JournalLog::new(ports.store.clone(), run.clone(), records.last().map_or(0, |r| r.seq));
-    let mut engine =
-        Engine::resume(plan, run.clone(), ports.clock.now(), &journal).map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
+    let mut log = JournalLog::new(ports.store.clone(), run.clone(), claim.token, records.last().map_or(0, |r| r.seq));
+    let now = ports.clock.now();
+    let mut engine = match &claim.from {
+        None => Engine::resume(plan, run.clone(), now, &journal),
+        Some(from) => {
+            let taken = TakeOver { from: from.token, token: claim.token, first_look: claim.quiet_until };
+            Engine::take_over(plan, run.clone(), now, &journal, taken)
+        }
+    }
+    .map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
+    engine.stand_still(claim.quiet_until);
     engine.set_openings(openings(&engine.plan().windows, ports.clock.now()).map_err(ExecuteError::Windows)?);
-    ports.store.set_status(&run, "running")?;
+    ports.store.set_status(&run, claim.token, "running")?;
     for entry in &journal {
         watch.saw(entry, engine.progress());
     }
     let mut notifier = Notifier::start(engine.shared_plan(), run.clone(), &ports);
-    let carrier = carry::Carrier::new(ports.clone(), &fleet);
+    let carrier = carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone());
     drop(fleet);
-    let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), &mut control, watch, &mut notifier).await;
+    let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), (&mut control, &mut claim.lost), watch, &mut notifier).await;
     watch.finished();
     let how = match &ended {
         Ok(Ended::Finished) => "finished; `coldswap report` tells how",
         Ok(Ended::Parked) => "parked; `coldswap resume` goes on",
         Ok(Ended::Left) => "left with switchovers in flight; `coldswap resume` goes on",
+        Err(ExecuteError::Store(StoreError::Superseded { .. })) => "left: another process has taken it over and goes on with it",
         Err(_) => "stopped: the store cannot be written; nothing more is sent until `coldswap resume`",
     };
     notifier.end(how).await;
     let ended = ended?;
     match ended {
-        Ended::Finished => ports.store.set_status(&run, "finished")?,
-        Ended::Parked => ports.store.set_status(&run, "parked")?,
+        Ended::Finished => ports.store.set_status(&run, claim.token, "finished")?,
+        Ended::Parked => ports.store.set_status(&run, claim.token, "parked")?,
         Ended::Left => {}
     }
     Ok(ended)
@@ -115,7 +126,7 @@ async fn carry_on(
     run: &RunId,
     ports: &Ports,
     (carrier, log): (carry::Carrier, &mut JournalLog),
-    control: &mut mpsc::UnboundedReceiver<Control>,
+    (control, lost): (&mut mpsc::UnboundedReceiver<Control>, &mut oneshot::Receiver<StoreError>),
     watch: &mut dyn Watch,
     notifier: &mut Notifier,
 ) -> Result<Ended, ExecuteError> {
@@ -133,12 +144,15 @@ async fn carry_on(
         let ready = engine.ready(ports.clock.now());
         let (done, wake) = (ready.done(), ready.wake_at());
         let entries: Vec<Entry> = ready.entries().to_vec();
-        let orders = tokio::task::block_in_place(|| ready.store(log))?;
+        let orders = tokio::task::block_in_place(|| ready.store(log)).map_err(|e| log.why(e))?;
         for entry in &entries {
             watch.saw(entry, engine.progress());
             notifier.hear(entry);
         }
         for order in orders {
+            if let Order::Act(_, command) = &order {
+                seam::stop_at("after-store", carry::word(command));
+            }
             errands.send(order);
         }
         if done {
@@ -154,6 +168,10 @@ async fn carry_on(
                 Some(Control::Leave) => return Ok(Ended::Left),
                 None => watching_control = false,
             },
+            why = &mut *lost => {
+                // The thread that renews ends otherwise only with the claim.
+                return Err(why.unwrap_or_else(|_| StoreError::Failed("the thread that renews the lease has ended".into())).into());
+            }
             _ = mailbox.tick() => take_mail(engine, run, ports)?,
             () = sleep_until(wake, ports) => {}
         }

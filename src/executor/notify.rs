@@ -7,6 +7,7 @@ use super::carry::Ports;
 use crate::engine::{Entry, Event, Outcome, Told};
 use crate::model::*;
 use crate::plan::Plan;
+use crate::ports::Deadline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,7 +132,7 @@ async fn send(notice: &Notice, run: &RunId, ports: &Ports, message: &Message) {
     };
     for attempt in 1..=ATTEMPTS {
         let context = HookContext { run: run.clone(), switchover: message.switchover.unwrap_or(SwitchoverId(0)), step: 0, attempt };
-        let why = match tokio::time::timeout(2 * LIMIT.duration(), ports.hooks.run(&hook, &action, &context)).await {
+        let why = match tokio::time::timeout(2 * LIMIT.duration(), ports.hooks.run(&hook, &action, &context, &Deadline::NONE)).await {
             Ok(Ok(result)) if result.succeeded => return,
             Ok(Ok(result)) => result.how,
             Ok(Err(fault)) if fault.kind == FaultKind::Refused => {

@@ -13,6 +13,19 @@ use super::*;
 use std::collections::BTreeSet;
 
 impl Change {
+    /// For whom it is made.
+    pub fn holder(&self) -> &Holder {
+        match self {
+            Change::Reserve { holder, .. }
+            | Change::Release { holder, .. }
+            | Change::SetMaintenance { holder, .. }
+            | Change::SetDebt { holder, .. }
+            | Change::MoveConnector { holder, .. }
+            | Change::MoveTarget { holder, .. }
+            | Change::MoveInstance { holder, .. } => holder,
+        }
+    }
+
     /// The nodes that it names, the one that gives first.
     pub fn nodes(&self) -> Vec<NodeId> {
         match self {

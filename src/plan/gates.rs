@@ -2,7 +2,7 @@
 
 use super::Switchover;
 use super::recipe::render_action;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{Runbook, Scope};
 use crate::step::Step;
@@ -42,7 +42,7 @@ pub(super) fn storm(runbook: &Runbook, fleet: &Fleet, planned: usize, allowed: b
     }
     let text = format!("{planned} of {booted} nodes that boot from a volume, and `limits.refuse_above` is {limit}");
     diagnostics.0.push(Diagnostic {
-        code: "P024",
+        code: codes::STORM,
         severity: if allowed { Severity::Warning } else { Severity::Error },
         message: format!("a storm: {text}"),
         span: None,
@@ -60,7 +60,7 @@ pub(super) fn notices(runbook: &Runbook, diagnostics: &mut Diagnostics) -> Vec<N
         Ok(action) => Some(Notice { events: notify.events.clone(), action }),
         Err(error) => {
             diagnostics.0.push(Diagnostic {
-                code: "P025",
+                code: codes::NOTICE_TEMPLATE,
                 severity: Severity::Error,
                 message: format!("`notify`: {}", error.message),
                 span: None,

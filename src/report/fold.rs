@@ -55,7 +55,7 @@ impl<'p> Fold<'p> {
         let run = &mut self.report.run;
         run.started_at.get_or_insert(Stamp::new(entry.at));
         run.as_of = Some(Stamp::new(entry.at));
-        run.resumed += u32::from(entry.event == Event::RunResumed);
+        run.resumed += u32::from(matches!(entry.event, Event::RunResumed | Event::TakenOver { .. }));
         run.paused = self.progress.paused.clone();
         run.decisions.extend(decision(entry));
         self.waits.hear(self.plan, &self.progress, entry);

@@ -10,6 +10,7 @@ mod gates;
 mod harness;
 mod queue;
 mod rng;
+mod takeover;
 mod volumes;
 mod world;
 
@@ -17,4 +18,5 @@ pub use case::*;
 pub use gates::*;
 pub use harness::*;
 pub use rng::*;
+pub use takeover::*;
 pub use world::*;

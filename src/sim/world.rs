@@ -1,5 +1,7 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
+mod unheard;
+
 use super::Rng;
 use super::queue::Queue;
 use super::volumes::same_volume;
@@ -42,6 +44,8 @@ enum Happening {
     Answer(Ticket, Vec<Query>),
     Do(Ticket, Command),
     Reply(Input),
+    /// A command of an executor that does not hear the answer.
+    Late(Command),
     Land(NodeId, ResetType),
     Button(NodeId),
     /// A feed that came back.
@@ -182,6 +186,7 @@ impl World {
                 let delay = 1 + self.rng.below(20);
                 self.at(delay, Happening::Reply(Input::Told(ticket, result)));
             }
+            Happening::Late(command) => drop(self.perform(&command)),
             Happening::Land(node, reset) => self.land(node, reset),
             Happening::Dies(node) => drop(self.dead.insert(node)),
             Happening::Revives(node) => drop(self.dead.remove(&node)),
@@ -368,32 +373,5 @@ impl World {
 
     pub fn has_open(&self, node: NodeId) -> bool {
         self.open.values().any(|m| m.contains(&node))
-    }
-
-    /// Let one outstanding effect happen after the executor is finished; false when nothing is outstanding.
-    pub fn settle(&mut self) -> bool {
-        let Some((at, happening)) = self.queue.pop() else { return false };
-        self.now = self.now.max(at);
-        if !matches!(happening, Happening::Reply(_) | Happening::Answer(..)) {
-            self.happen(happening);
-        }
-        true
-    }
-
-    /// The executor dies: answers are lost, requests on the wire arrive or do not.
-    pub fn crash(&mut self) {
-        for (at, happening) in std::mem::take(&mut self.queue).in_order() {
-            match happening {
-                Happening::Reply(_) | Happening::Answer(..) => {}
-                Happening::Land(..) | Happening::Button(_) | Happening::Feed(_) | Happening::Dies(_) | Happening::Revives(_) => {
-                    self.queue.push(at, happening);
-                }
-                Happening::Do(_, command) => {
-                    if self.rng.percent(50) {
-                        let _ = self.perform(&command);
-                    }
-                }
-            }
-        }
     }
 }

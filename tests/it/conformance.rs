@@ -3,7 +3,7 @@
 use coldswap::adapter::inventory_memory::MemoryInventory;
 use coldswap::adapter::store_sqlite::SqliteStore;
 use coldswap::model::*;
-use coldswap::ports::Inventory;
+use coldswap::ports::{Deadline, Inventory};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ fn move_instance(by: u32) -> Change {
 
 async fn refused(inventory: &dyn Inventory, change: &Change, parts: &[&str]) {
     let before = inventory.fleet().await.expect("fleet");
-    let fault = inventory.change(change).await.expect_err(&format!("{change:?} must be refused"));
+    let fault = inventory.change(change, &Deadline::NONE).await.expect_err(&format!("{change:?} must be refused"));
     assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
     for part in parts {
         assert!(fault.detail.contains(part), "`{part}` is not in: {fault}");
@@ -95,7 +95,7 @@ async fn refused(inventory: &dyn Inventory, change: &Change, parts: &[&str]) {
 
 async fn good(inventory: &dyn Inventory, changes: &[Change]) {
     for change in changes {
-        inventory.change(change).await.unwrap_or_else(|fault| panic!("{change:?}: {fault}"));
+        inventory.change(change, &Deadline::NONE).await.unwrap_or_else(|fault| panic!("{change:?}: {fault}"));
     }
 }
 
@@ -121,7 +121,7 @@ async fn of_many_that_reserve_at_once_one_wins() {
     for inventory in every() {
         let race = (1..=16).map(|n| {
             let inventory = inventory.clone();
-            tokio::spawn(async move { inventory.change(&reserve("spare", n, 0)).await.is_ok() })
+            tokio::spawn(async move { inventory.change(&reserve("spare", n, 0), &Deadline::NONE).await.is_ok() })
         });
         let mut winners = 0;
         for one in race.collect::<Vec<_>>() {
@@ -263,7 +263,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 async fn act(inventory: &dyn Inventory, act: &Act) -> Result<(), Fault> {
     match act {
-        Act::Change(change) => inventory.change(change).await,
+        Act::Change(change) => inventory.change(change, &Deadline::NONE).await,
         Act::Learn(node, serial, model) => inventory.learn(*node, &report(serial.as_deref(), model), Time(1)).await,
     }
 }

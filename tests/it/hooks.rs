@@ -3,7 +3,7 @@
 use coldswap::adapter::hooks::{HookOptions, Hooks};
 use coldswap::adapter::secrets::SystemSecrets;
 use coldswap::model::*;
-use coldswap::ports::HookRunner;
+use coldswap::ports::{Deadline, HookRunner};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn hooks(lab: bool) -> Hooks {
 
 async fn run_within(timeout: Span, action: &HookAction) -> Result<HookResult, Fault> {
     let context = HookContext { run: RunId("r-7".into()), switchover: SwitchoverId(4), step: 2, attempt: 3 };
-    hooks(false).run(&hook(timeout), action, &context).await
+    hooks(false).run(&hook(timeout), action, &context, &Deadline::NONE).await
 }
 
 async fn run(action: &HookAction) -> Result<HookResult, Fault> {
@@ -226,13 +226,22 @@ async fn a_request_that_may_have_arrived_is_unknown_and_its_secret_url_is_not_sh
 async fn in_a_lab_only_hooks_that_say_so_run_and_nothing_leaves_the_machine() {
     let context = HookContext { run: RunId("r-7".into()), switchover: SwitchoverId(4), step: 2, attempt: 3 };
     let allowed = Hook { lab: true, ..hook(Span::secs(5)) };
-    let result = hooks(true).run(&hook(Span::secs(5)), &sh("exit 1"), &context).await.expect("a result");
+    let result = hooks(true).run(&hook(Span::secs(5)), &sh("exit 1"), &context, &Deadline::NONE).await.expect("a result");
     assert_eq!((result.succeeded, result.how.as_str()), (true, "not run in a lab"));
-    assert_eq!(hooks(true).run(&allowed, &sh("exit 1"), &context).await.expect("a result").how, "exit 1");
+    assert_eq!(hooks(true).run(&allowed, &sh("exit 1"), &context, &Deadline::NONE).await.expect("a result").how, "exit 1");
     for out in ["http://192.0.2.1/", "http://example.test/", "http://127.0.0.1.example.test/"] {
-        let fault = hooks(true).run(&allowed, &HookAction::Http(post(Sensitive::Plain(out.into()))), &context).await.expect_err(out);
+        let fault = hooks(true)
+            .run(&allowed, &HookAction::Http(post(Sensitive::Plain(out.into()))), &context, &Deadline::NONE)
+            .await
+            .expect_err(out);
         assert!(fault.kind == FaultKind::Refused && fault.detail.contains("lab"), "{fault}");
     }
     let (url, _got) = web("HTTP/1.1 204 No Content\r\n\r\n").await;
-    assert!(hooks(true).run(&allowed, &HookAction::Http(post(Sensitive::Plain(url))), &context).await.expect("a result").succeeded);
+    assert!(
+        hooks(true)
+            .run(&allowed, &HookAction::Http(post(Sensitive::Plain(url))), &context, &Deadline::NONE)
+            .await
+            .expect("a result")
+            .succeeded
+    );
 }

@@ -1,6 +1,7 @@
 //! The Redfish adapter against canned answers: what BMCs really say, and what must become of it.
 
 mod boot;
+mod deadline;
 mod fake;
 mod power;
 mod sessions;

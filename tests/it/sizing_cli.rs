@@ -270,7 +270,7 @@ fn ran(path: &Path, mode: Mode, faults: Faults, seed: u64) {
     let id = store.begin_run(&plan_id, "test", Time(2)).expect("begun");
     let body = |e: &coldswap_sim::engine::Entry| serde_json::to_string(&e.event).expect("JSON");
     let records: Vec<_> = journal.iter().zip(1..).map(|(e, seq)| Record { seq, at: Time(e.at.0), body: body(e) }).collect();
-    store.append(&id, &records, &[]).expect("appended");
+    store.append(&id, 0, &records, &[]).expect("appended");
 }
 
 #[test]

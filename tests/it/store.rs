@@ -3,7 +3,7 @@
 use crate::conformance::{documents, holder, id};
 use coldswap::adapter::store_sqlite::{FORMAT, ImportError, SqliteStore};
 use coldswap::model::*;
-use coldswap::ports::{Inventory, Record, Store, StoreError};
+use coldswap::ports::{Deadline, Inventory, Record, Store, StoreError};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,12 @@ async fn plans_are_single_use_and_runs_are_counted() {
     assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1);
     let used = |o: &Result<RunId, StoreError>| matches!(o, Err(StoreError::Used { run, .. }) if run.0 == "r-1");
     assert_eq!(outcomes.iter().filter(|o| used(o)).count(), 7);
-    store.set_status(&"r-1".into(), "parked").expect("status");
+    store.set_status(&"r-1".into(), 0, "parked").expect("status");
     let rows = store.runs().expect("runs");
     assert_eq!((rows.len(), rows[0].status.as_str(), rows[0].name.as_str()), (1, "parked", "rack-b"));
     assert_eq!(store.run(&"r-1".into()).expect("run").as_ref(), rows.first());
     assert_eq!(begun(&store).0, "r-2");
-    assert!(store.set_status(&"r-9".into(), "x").is_err() && store.journal(&"r-9".into()).is_err());
+    assert!(store.set_status(&"r-9".into(), 0, "x").is_err() && store.journal(&"r-9".into()).is_err());
 }
 
 #[tokio::test]
@@ -67,26 +67,26 @@ async fn a_journal_has_no_gaps_and_a_refused_append_writes_nothing() {
     store.import(documents(), ImportMode::Merge).expect("import");
     let run = begun(&store);
     for bad in [2..3, 7..8] {
-        assert!(store.append(&run, &records(bad), &[]).is_err(), "a journal begins at its beginning");
+        assert!(store.append(&run, 0, &records(bad), &[]).is_err(), "a journal begins at its beginning");
     }
-    store.append(&run, &records(1..4), &[(id("web"), mark(5))]).expect("append");
+    store.append(&run, 0, &records(1..4), &[(id("web"), mark(5))]).expect("append");
     for bad in [3..4, 5..6, 0..1] {
-        let error = store.append(&run, &records(bad), &[(id("web"), mark(6))]).expect_err("gap or repetition");
+        let error = store.append(&run, 0, &records(bad), &[(id("web"), mark(6))]).expect_err("gap or repetition");
         assert!(error.to_string().contains("cannot follow record 3"), "{error}");
     }
     let mut torn = records(4..6);
     torn.extend(records(7..8));
-    assert!(store.append(&run, &torn, &[(id("web"), mark(6))]).is_err());
+    assert!(store.append(&run, 0, &torn, &[(id("web"), mark(6))]).is_err());
     assert_eq!(store.journal(&run).expect("journal"), records(1..4));
     assert_eq!(store.node(id("web")).await.expect("web").power_mark, Some(mark(5)));
-    assert!(store.append(&"r-9".into(), &records(1..2), &[]).is_err());
+    assert!(store.append(&"r-9".into(), 0, &records(1..2), &[]).is_err());
 }
 
 #[tokio::test]
 async fn a_power_mark_outlives_the_record_of_its_node() {
     let store = SqliteStore::in_memory().expect("store");
     let run = begun(&store);
-    store.append(&run, &records(0..1), &[(id("spare"), mark(5))]).expect("a mark for a node of another inventory");
+    store.append(&run, 0, &records(0..1), &[(id("spare"), mark(5))]).expect("a mark for a node of another inventory");
     store.import(documents(), ImportMode::Merge).expect("import");
     assert_eq!(store.node(id("spare")).await.expect("spare").power_mark, Some(mark(5)));
     store.remove_node(id("spare")).expect("remove");
@@ -103,7 +103,7 @@ async fn a_refusal_takes_nothing_from_the_others_of_its_commit() {
     store.import(names.iter().map(node).collect(), ImportMode::Merge).expect("import");
     let all = names.iter().flat_map(|name| [(name, 1), (name, 2)]).map(|(name, by)| {
         let (store, change) = (store.clone(), Change::Reserve { node: id(name), holder: holder(by), expect: Generation(0) });
-        tokio::spawn(async move { (by, store.change(&change).await) })
+        tokio::spawn(async move { (by, store.change(&change, &Deadline::NONE).await) })
     });
     let mut won = [0; 3];
     for one in all.collect::<Vec<_>>() {
@@ -140,13 +140,13 @@ async fn imports_edits_and_removals_are_all_or_nothing() {
     store.set(id("spare"), edits.clone()).expect("already so");
     assert_eq!(store.node(id("spare")).await.expect("spare"), spare);
     let reserve = Change::Reserve { node: id("spare"), holder: holder(1), expect: spare.generation };
-    store.change(&reserve).await.expect("reserve");
+    store.change(&reserve, &Deadline::NONE).await.expect("reserve");
     for fault in [store.set(id("spare"), edits).expect_err("held"), store.remove_node(id("spare")).map(|_| ()).expect_err("held")] {
         assert!(fault.detail.contains("`r-1/s-001`"), "{fault}");
     }
     let replaced = store.import(documents()[..1].to_vec(), ImportMode::Replace).expect("replace");
     assert_eq!((replaced.removed, replaced.kept), (vec!["other".to_owned()], vec!["spare".to_owned()]));
-    assert_eq!(store.release_reservation(id("spare")).expect("release"), Some(holder(1)));
+    assert_eq!(store.release_reservation(id("spare"), &Deadline::NONE).expect("release"), Some(holder(1)));
     store.remove_node(id("spare")).expect("remove");
     store.remove_node(id("web")).expect("remove with what hangs on it");
     let fleet = store.fleet().await.expect("fleet");
@@ -171,7 +171,7 @@ async fn what_was_answered_is_there_after_a_crash_and_no_append_is_there_in_part
     store.import(documents(), ImportMode::Merge).expect("import");
     let run = begun(&store);
     for n in 0..12 {
-        store.append(&run, &records(n * 5..n * 5 + 5), &[(id("web"), mark(n as i64))]).expect("append");
+        store.append(&run, 0, &records(n * 5..n * 5 + 5), &[(id("web"), mark(n as i64))]).expect("append");
     }
     let (_image, whole) = crash_image(&path, None);
     let again = open(&whole);
@@ -206,7 +206,7 @@ fn files_are_for_their_owner_and_hold_no_secret() {
     documents[0].node.bmc.password = Some(SecretRef::File(secret.display().to_string()));
     store.import(documents, ImportMode::Merge).expect("import");
     let run = begun(&store);
-    let _lock = store.lock_run(&run).expect("lock");
+    let _lock = store.lock_run(&run, Span::secs(30)).expect("lock");
     let mut seen = 0;
     let locks = path.with_extension("db.locks").join("r-1");
     for file in [path.clone(), path.with_extension("db-wal"), path.with_extension("db-shm"), locks] {
@@ -263,11 +263,11 @@ fn a_run_is_executed_once_at_a_time() {
     let memory = SqliteStore::in_memory().expect("store");
     for (first, second) in [(&one, &two), (&memory, &memory)] {
         let run = begun(first);
-        let lock = first.lock_run(&run).expect("lock");
-        assert!(matches!(second.lock_run(&run), Err(StoreError::Locked(r)) if r == run));
+        let lock = first.lock_run(&run, Span::secs(30)).expect("lock");
+        assert!(matches!(second.lock_run(&run, Span::secs(30)), Err(StoreError::Locked { run: r, by: Some(_) }) if r == run));
         drop(lock);
-        second.lock_run(&run).expect("free again");
-        assert!(matches!(first.lock_run(&"../r-1".into()), Err(StoreError::Failed(_))));
+        second.lock_run(&run, Span::secs(30)).expect("free again");
+        assert!(matches!(first.lock_run(&"../r-1".into(), Span::secs(30)), Err(StoreError::Failed(_))));
     }
 }
 
@@ -297,17 +297,17 @@ async fn plays_its_role() {
             println!("role: ready");
             let _ = std::io::stdin().lines().next();
             let by = holder(std::process::id());
-            let outcome = store.change(&Change::Reserve { node: id("spare"), holder: by, expect: Generation(0) }).await;
+            let outcome = store.change(&Change::Reserve { node: id("spare"), holder: by, expect: Generation(0) }, &Deadline::NONE).await;
             println!("role: {}", if outcome.is_ok() { "won" } else { "lost" });
         }
         "append" => {
             for n in 0.. {
-                store.append(&"r-1".into(), &records(n * 3..n * 3 + 3), &[]).expect("append");
+                store.append(&"r-1".into(), 1, &records(n * 3..n * 3 + 3), &[]).expect("append");
                 println!("role: {n}");
             }
         }
         "lock" => {
-            let _lock = store.lock_run(&"r-1".into()).expect("lock");
+            let _lock = store.lock_run(&"r-1".into(), Span::secs(30)).expect("lock");
             println!("role: locked");
             std::thread::sleep(std::time::Duration::from_secs(60));
         }
@@ -330,7 +330,7 @@ async fn of_two_processes_that_reserve_at_once_one_wins() {
         let pids: Vec<u32> = children.iter().map(Child::id).collect();
         children.iter_mut().for_each(|c| assert!(c.wait().expect("child").success()));
         assert_eq!(won, 1, "round {round}");
-        let held = store.release_reservation(id("spare")).expect("release").expect("held");
+        let held = store.release_reservation(id("spare"), &Deadline::NONE).expect("release").expect("held");
         assert!(pids.iter().any(|pid| held == holder(*pid)));
     }
 }
@@ -343,7 +343,7 @@ fn a_killed_process_leaves_what_it_was_told_is_durable_and_lets_go_of_its_lock()
     let run = begun(&store);
     let mut locked = child("lock", &path);
     assert_eq!(says(&mut locked).next().as_deref(), Some("locked"));
-    assert!(matches!(store.lock_run(&run), Err(StoreError::Locked(_))));
+    assert!(matches!(store.lock_run(&run, Span::secs(30)), Err(StoreError::Locked { .. })));
     let mut writer = child("append", &path);
     let last: u64 = says(&mut writer).nth(40).expect("appends").parse().expect("number");
     for victim in [&mut writer, &mut locked] {
@@ -353,7 +353,7 @@ fn a_killed_process_leaves_what_it_was_told_is_durable_and_lets_go_of_its_lock()
     let journal = store.journal(&run).expect("journal");
     assert!(journal.len() as u64 >= (last + 1) * 3 && journal.len().is_multiple_of(3), "{} records, {last} answered", journal.len());
     assert_eq!(journal, records(0..journal.len() as u64));
-    store.lock_run(&run).expect("the lock went with the process");
+    store.lock_run(&run, Span::secs(30)).expect("the lock went with the process");
 }
 
 /// A store as format 1 wrote it. It is made once (`COLDSWAP_BLESS=1`, when there is none) and then only read: a change
@@ -370,9 +370,9 @@ async fn a_store_of_format_1_still_opens() {
         report.facts.model = Some("C1".into());
         store.learn(id("web"), &report, Time(3)).await.expect("learn");
         let reserve = Change::Reserve { node: id("web"), holder: holder(1), expect: Generation(1) };
-        store.change(&reserve).await.expect("reserve");
+        store.change(&reserve, &Deadline::NONE).await.expect("reserve");
         let run = begun(&store);
-        store.append(&run, &records(0..3), &[(id("web"), mark(5))]).expect("append");
+        store.append(&run, 0, &records(0..3), &[(id("web"), mark(5))]).expect("append");
     }
     let here = directory();
     let path = here.path().join("state.db");
@@ -388,5 +388,5 @@ async fn a_store_of_format_1_still_opens() {
     assert_eq!(store.load_plan(&"p-1".into()).expect("plan").as_deref(), Some("{}"));
     assert_eq!(store.journal(&"r-1".into()).expect("journal"), records(0..3));
     assert_eq!(store.runs().expect("runs")[0].name, "rack-b");
-    store.append(&"r-1".into(), &records(3..4), &[]).expect("and goes on");
+    store.append(&"r-1".into(), 0, &records(3..4), &[]).expect("and goes on");
 }

@@ -5,6 +5,7 @@ use super::line::{Answer, Command, Line};
 use super::system::{Boot, Look, Place};
 use super::wire::{part, text, words};
 use crate::model::{BootOverride, Fault, FaultKind, PowerRestorePolicy};
+use crate::ports::Deadline;
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -41,11 +42,18 @@ impl Line {
     /// PATCH with If-Match where the resource gave an ETag. 412 and 428 say that nothing was changed: then the resource
     /// is read once more and the change sent once more.
     /// `seen`: the resource, where it was read just now.
-    pub(super) async fn patch(&self, url: &Url, change: &Value, seen: Option<&Answer>) -> Result<Answer, Fault> {
+    pub(super) async fn patch(&self, url: &Url, change: &Value, seen: Option<&Answer>, deadline: &Deadline) -> Result<Answer, Fault> {
         let body = change.to_string();
         let not_after = self.not_after();
-        let patch =
-            |if_match| Command { method: Method::PATCH, url, limit: self.command_limit(), body: body.as_bytes(), if_match, not_after };
+        let patch = |if_match| Command {
+            method: Method::PATCH,
+            url,
+            limit: self.command_limit(),
+            body: body.as_bytes(),
+            if_match,
+            not_after,
+            deadline,
+        };
         let first = match seen {
             Some(answer) => tags(answer),
             None => match self.get(url).await {
@@ -67,7 +75,7 @@ impl Line {
         self.send(patch(Some(tag.as_str()))).await.map_err(Fault::from)
     }
 
-    pub(super) async fn set_override(&self, place: &Place, want: &BootOverride) -> Result<(), Fault> {
+    pub(super) async fn set_override(&self, place: &Place, want: &BootOverride, deadline: &Deadline) -> Result<(), Fault> {
         let (look, seen) = self.look_closely(place).await?;
         let change = override_change(&look, want).map_err(|why| Fault::refused(format!("{}: {why}", self.shown(&place.url))))?;
         let mut body = Map::from_iter([("Boot".to_owned(), Value::Object(change))]);
@@ -76,19 +84,19 @@ impl Line {
             apply_time(settings, &mut body);
         }
         let seen = settings.is_none().then_some(&seen);
-        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen).await?;
+        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen, deadline).await?;
         place.override_pending.store(settings.is_some(), Ordering::Relaxed);
         self.follow(&answer).await
     }
 
     /// Read back by the next look (rule S5).
-    pub(super) async fn set_restore_policy(&self, place: &Place, policy: PowerRestorePolicy) -> Result<(), Fault> {
+    pub(super) async fn set_restore_policy(&self, place: &Place, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
         let word = match policy {
             PowerRestorePolicy::AlwaysOn => "AlwaysOn",
             PowerRestorePolicy::AlwaysOff => "AlwaysOff",
             PowerRestorePolicy::LastState => "LastState",
         };
-        let answer = self.patch(&place.url, &json!({ "PowerRestorePolicy": word }), None).await?;
+        let answer = self.patch(&place.url, &json!({ "PowerRestorePolicy": word }), None, deadline).await?;
         self.follow(&answer).await
     }
 

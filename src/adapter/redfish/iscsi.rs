@@ -9,6 +9,7 @@ use super::line::{Answer, Line};
 use super::system::{Place, Settings};
 use super::wire::{Link, flag, list, number, part, paths, text, words};
 use crate::model::{Fault, IscsiBoot};
+use crate::ports::Deadline;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -177,7 +178,7 @@ impl Line {
         Ok(seen.iter().find(|s| s.boot.is_set()).or(seen.first()).map(|s| s.boot.config()))
     }
 
-    pub(super) async fn set_iscsi_boot(&self, place: &Place, want: &IscsiBoot) -> Result<(), Fault> {
+    pub(super) async fn set_iscsi_boot(&self, place: &Place, want: &IscsiBoot, deadline: &Deadline) -> Result<(), Fault> {
         let seen = self.functions(place, None, false).await?;
         let Some(first) = seen.iter().find(|s| s.boot.is_set()).or(seen.first()) else {
             let why = "no adapter function has `iSCSIBoot`; use `boot.via: redfish_override` or a hook";
@@ -187,14 +188,14 @@ impl Line {
         let mut written = false;
         for one in seen.iter().filter(|s| s.boot.is_set() || Arc::ptr_eq(&s.function, &first.function)) {
             let ours = Arc::ptr_eq(&one.function, &first.function);
-            let result = self.write_function(one, if ours { want } else { &clear }).await;
+            let result = self.write_function(one, if ours { want } else { &clear }, deadline).await;
             result.map_err(|fault| if written { Fault::unknown(fault.detail) } else { fault })?;
             written = true;
         }
         Ok(())
     }
 
-    async fn write_function(&self, seen: &Seen, want: &IscsiBoot) -> Result<(), Fault> {
+    async fn write_function(&self, seen: &Seen, want: &IscsiBoot, deadline: &Deadline) -> Result<(), Fault> {
         let shown = self.shown(&seen.function.url);
         let change = seen.boot.change(want).map_err(|why| Fault::refused(format!("{shown}: {why}")))?;
         let mut body = Map::from_iter([("iSCSIBoot".to_owned(), Value::Object(change))]);
@@ -209,7 +210,7 @@ impl Line {
             }
             None => seen.function.url.clone(),
         };
-        let answer = self.patch(&url, &Value::Object(body), None).await?;
+        let answer = self.patch(&url, &Value::Object(body), None, deadline).await?;
         if settings.is_some() {
             *seen.function.written() = Some(want.clone());
         }

@@ -10,7 +10,9 @@ use super::system::{Place, Root};
 use super::tls::{Channel, server_name};
 use super::trouble::{self, Again, Trouble};
 use super::{Limits, message};
+use crate::adapter::gate::Gate;
 use crate::model::{Fault, TlsTrust};
+use crate::ports::Deadline;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use std::collections::HashMap;
@@ -67,6 +69,7 @@ pub(super) struct Command<'a> {
     pub body: &'a [u8],
     pub if_match: Option<&'a str>,
     pub not_after: Instant,
+    pub deadline: &'a Deadline,
 }
 
 pub(super) struct Line {
@@ -252,7 +255,8 @@ impl Line {
     }
 
     pub(super) async fn send_as(&self, command: &Command<'_>, auth: &Auth) -> Result<Answer, Trouble> {
-        let Command { method, url, limit, body, if_match, not_after } = command;
+        let Command { method, url, limit, body, if_match, not_after, deadline } = command;
+        deadline.test(format_args!("{method} {}", self.shown(url)))?;
         let mut request = reqwest::Request::new(method.clone(), (*url).clone());
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -260,12 +264,15 @@ impl Line {
         if let Some(tag) = if_match.and_then(|tag| HeaderValue::from_str(tag).ok()) {
             headers.insert(header::IF_MATCH, tag);
         }
+        let mut gate = Gate::default();
         if *method != Method::DELETE {
             // A body on DELETE has put keep-alive connections out of step.
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(body.to_vec().into());
+            gate = Gate::close(&mut request, body.to_vec(), deadline);
         }
-        let answer = self.exchange(request, *limit, Some(*not_after)).await?;
+        let answer = self.exchange(request, *limit, Some(*not_after)).await;
+        let held = |trouble| gate.held(format_args!("{method} {}", self.shown(url))).map_or(trouble, Trouble::from);
+        let answer = answer.map_err(held)?;
         if answer.status.is_success() { Ok(answer) } else { Err(self.trouble(method, url, &answer)) }
     }
 

@@ -24,7 +24,7 @@ mod trouble;
 mod wire;
 
 use crate::model::*;
-use crate::ports::{Bmc, Secrets};
+use crate::ports::{Bmc, Deadline, Secrets};
 use address::Address;
 use async_trait::async_trait;
 use line::Line;
@@ -207,10 +207,10 @@ impl Bmc for Redfish {
         Ok(SystemReport { reading, facts, abilities, iscsi_boot, system: line.address.bare(&place.url) })
     }
 
-    async fn reset(&self, at: &BmcEndpoint, reset: ResetType) -> Result<(), Fault> {
+    async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
-        line.reset(&place, reset).await
+        line.reset(&place, reset, deadline).await
     }
 
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault> {
@@ -219,24 +219,24 @@ impl Bmc for Redfish {
         line.iscsi_boot(&place, None, false).await
     }
 
-    async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings) -> Result<(), Fault> {
+    async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
         if let Some(iscsi) = &settings.iscsi {
-            line.set_iscsi_boot(&place, iscsi).await?;
+            line.set_iscsi_boot(&place, iscsi, deadline).await?;
         }
         if let Some(boot) = &settings.boot_override {
             // With the first half written, nobody can say that nothing happened.
             let half = |fault: Fault| if settings.iscsi.is_some() { Fault::unknown(fault.detail) } else { fault };
-            line.set_override(&place, boot).await.map_err(half)?;
+            line.set_override(&place, boot, deadline).await.map_err(half)?;
         }
         Ok(())
     }
 
-    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy) -> Result<(), Fault> {
+    async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
-        line.set_restore_policy(&place, policy).await
+        line.set_restore_policy(&place, policy, deadline).await
     }
 
     async fn close(&self) {

@@ -5,6 +5,7 @@ use super::quirks;
 use super::system::{Look, Place, ResetAbility};
 use super::wire::{Item, Link, Word, list, text, words};
 use crate::model::{Fault, ResetType};
+use crate::ports::Deadline;
 use reqwest::{Method, StatusCode, Url, header};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub(super) fn known(allowable: &[String]) -> Option<Vec<ResetType>> {
 }
 
 impl Line {
-    pub(super) async fn reset(&self, place: &Place, reset: ResetType) -> Result<(), Fault> {
+    pub(super) async fn reset(&self, place: &Place, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {
         let not_after = self.not_after();
         let ability = self.reset_ability(place).await?;
         let allowable = self.allowable(place, &ability).await?;
@@ -71,6 +72,7 @@ impl Line {
                 body: body.as_bytes(),
                 if_match: None,
                 not_after,
+                deadline,
             })
             .await
             .map_err(Fault::from)?;

@@ -8,7 +8,7 @@ use super::line::{Command, Line};
 use super::wire::Link;
 use crate::adapter::secrets::blocking_reveal;
 use crate::model::{Fault, FaultKind, SecretRef, Sensitive};
-use crate::ports::Secrets;
+use crate::ports::{Deadline, Secrets};
 use base64::Engine;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -164,6 +164,7 @@ impl Line {
             body: &body,
             if_match: None,
             not_after: self.not_after(),
+            deadline: &Deadline::NONE,
         };
         match self.send_as(&post, &Auth::Nobody).await {
             Ok(answer) => {
@@ -189,7 +190,15 @@ impl Line {
         let Some(auth) = self.login.now() else { return };
         let Auth::Session { url: Some(url), .. } = &*auth else { return };
         self.login.set(None);
-        let delete = Command { method: Method::DELETE, url, limit: LOG_OUT_LIMIT, body: b"", if_match: None, not_after: self.not_after() };
+        let delete = Command {
+            method: Method::DELETE,
+            url,
+            limit: LOG_OUT_LIMIT,
+            body: b"",
+            if_match: None,
+            not_after: self.not_after(),
+            deadline: &Deadline::NONE,
+        };
         let _ = tokio::time::timeout(LOG_OUT_LIMIT, self.send_as(&delete, &auth)).await;
     }
 }

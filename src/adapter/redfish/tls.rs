@@ -216,7 +216,12 @@ impl Channels {
             .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
             .with_no_client_auth();
         tls.resumption = Resumption::in_memory_sessions(SESSIONS);
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder();
+        // A command that the BMC's side has not taken by then is not delivered later either: the kernel would go on for
+        // minutes, also for a process that is stopped or dead.
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(self.options.request_timeout);
+        let client = builder
             .tls_backend_preconfigured(tls)
             .http1_only()
             .no_proxy()

@@ -1,13 +1,13 @@
 //! What people vouch for: one row for each time.
 
-use super::SqliteStore;
 use super::writer::Failure;
+use super::{SqliteStore, lease};
 use crate::model::*;
-use crate::ports::Attestations;
+use crate::ports::{Attestations, Deadline};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// Added to stores of format 1, old ones too: a version that does not know the table leaves it alone.
+/// A format of its own (`migrate`). `IF NOT EXISTS`: some stores of format 1 have it already.
 pub(super) const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS attestations (
     id BIGINT NOT NULL PRIMARY KEY,
     node TEXT NOT NULL,
@@ -63,9 +63,10 @@ impl Attestations for SqliteStore {
         Ok(self.inner.writer.wait_async(false, move |db| latest(db, node)).await?)
     }
 
-    async fn use_attestation(&self, node: NodeId, holder: &Holder, now: Time) -> Result<(), Fault> {
-        let holder = holder.clone();
+    async fn use_attestation(&self, node: NodeId, holder: &Holder, now: Time, deadline: &Deadline) -> Result<(), Fault> {
+        let (holder, deadline) = (holder.clone(), deadline.clone());
         let work = move |db: &Connection| {
+            lease::fence_holder(db, &holder, &deadline)?;
             let mut word = latest(db, node)?.ok_or_else(|| Fault::refused(format!("nobody has attested anything of node `{node}`")))?;
             word.bind(&holder, now)?;
             let sql = "UPDATE attestations SET run = ?1, switchover = ?2 WHERE id = ?3";
@@ -94,18 +95,20 @@ mod tests {
         {
             let store = SqliteStore::open(&path).expect("store");
             assert_eq!(store.attestation(web).await, Ok(None));
-            assert!(store.use_attestation(web, &holder("r-1"), Time(1)).await.is_err());
+            assert!(store.use_attestation(web, &holder("r-1"), Time(1), &Deadline::NONE).await.is_err());
             assert_eq!(store.attest(word(web, 1)).expect("kept").id, 1);
             assert_eq!(store.attest(word(db, 2)).expect("kept").id, 2);
-            store.use_attestation(web, &holder("r-1"), Time(50)).await.expect("in time");
+            store.use_attestation(web, &holder("r-1"), Time(50), &Deadline::NONE).await.expect("in time");
         }
         let store = SqliteStore::open(&path).expect("store again");
         let found = store.attestation(web).await.expect("read").expect("there");
         assert_eq!((found.id, found.used_by), (1, Some(holder("r-1"))));
-        store.use_attestation(web, &holder("r-1"), Time(999)).await.expect("its own again, however late");
-        assert!(store.use_attestation(web, &holder("r-2"), Time(50)).await.expect_err("used").detail.contains("r-1/s-004"));
-        assert!(store.use_attestation(db, &holder("r-2"), Time(102)).await.expect_err("late").detail.contains("expired"));
+        store.use_attestation(web, &holder("r-1"), Time(999), &Deadline::NONE).await.expect("its own again, however late");
+        assert!(
+            store.use_attestation(web, &holder("r-2"), Time(50), &Deadline::NONE).await.expect_err("used").detail.contains("r-1/s-004")
+        );
+        assert!(store.use_attestation(db, &holder("r-2"), Time(102), &Deadline::NONE).await.expect_err("late").detail.contains("expired"));
         assert_eq!(store.attest(word(web, 60)).expect("a second word").id, 3);
-        store.use_attestation(web, &holder("r-2"), Time(61)).await.expect("the new one");
+        store.use_attestation(web, &holder("r-2"), Time(61), &Deadline::NONE).await.expect("the new one");
     }
 }

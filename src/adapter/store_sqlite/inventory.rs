@@ -2,9 +2,9 @@
 
 use super::rows::{self, NodeRow};
 use super::writer::Failure;
-use super::{SqliteStore, meta, now, set_meta};
+use super::{SqliteStore, lease, meta, now, set_meta};
 use crate::model::*;
-use crate::ports::{Inventory, StoreError};
+use crate::ports::{Deadline, Inventory, StoreError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -123,9 +123,16 @@ impl SqliteStore {
     /// Take a node from a run that will never be taken up again, and say which it was.
     ///
     /// # Errors
-    /// [`FaultKind::Refused`] for an unknown node.
-    pub fn release_reservation(&self, id: NodeId) -> Result<Option<Holder>, Fault> {
-        Ok(self.write(move |db| change(db, &rows::record(db, id)?, |fleet| fleet.release_reservation(id)))?)
+    /// [`FaultKind::Refused`] for an unknown node, and when the holder's run has another executor than the deadline's.
+    pub fn release_reservation(&self, id: NodeId, deadline: &Deadline) -> Result<Option<Holder>, Fault> {
+        let deadline = deadline.clone();
+        Ok(self.write(move |db| {
+            let before = rows::record(db, id)?;
+            if let Some(holder) = before.nodes.get(&id).and_then(|node| node.reservation.as_ref()) {
+                lease::fence_holder(db, holder, &deadline)?;
+            }
+            change(db, &before, |fleet| fleet.release_reservation(id))
+        })?)
     }
 
     /// Take a node out of the inventory with its connectors and targets. Its power mark stays.
@@ -166,9 +173,13 @@ impl Inventory for SqliteStore {
         Ok(self.reader().wait_async(false, move |db| rows::same_volume(db, id)).await?)
     }
 
-    async fn change(&self, wanted: &Change) -> Result<(), Fault> {
-        let wanted = wanted.clone();
-        let work = move |db: &Connection| change(db, &rows::around(db, &wanted)?, |fleet| fleet.apply(&wanted));
+    async fn change(&self, wanted: &Change, deadline: &Deadline) -> Result<(), Fault> {
+        deadline.test("a change of the inventory")?;
+        let (wanted, deadline) = (wanted.clone(), deadline.clone());
+        let work = move |db: &Connection| {
+            lease::fence_holder(db, wanted.holder(), &deadline)?;
+            change(db, &rows::around(db, &wanted)?, |fleet| fleet.apply(&wanted))
+        };
         Ok(self.inner.writer.wait_async(true, work).await?)
     }
 

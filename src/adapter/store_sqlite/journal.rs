@@ -1,9 +1,9 @@
 //! Plans, runs and their journals.
 
 use super::writer::Failure;
-use super::{SqliteStore, mailbox, meta, set_meta};
+use super::{SqliteStore, lease, mailbox, meta, set_meta};
 use crate::model::*;
-use crate::ports::{Record, RunLock, RunRow, Store, StoreError};
+use crate::ports::{Lease, Record, RunLease, RunRow, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const RUNS: &str = "SELECT id, plan, created_at, status, name FROM runs";
@@ -47,7 +47,6 @@ fn begin_run(db: &Connection, plan: &PlanId, name: &str, now: Time) -> Result<Ru
 
 /// The journal counts without a gap, from 0 or 1 on. Anything else is two writers, or one that has forgotten something.
 fn append(db: &Connection, run: &RunId, records: &[Record]) -> Result<(), Failure> {
-    known_run(db, run)?;
     let last: Option<i64> = db.prepare_cached("SELECT max(seq) FROM journal WHERE run = ?1")?.query_row([&run.0], |row| row.get(0))?;
     let mut last = last.and_then(|n| u64::try_from(n).ok());
     let mut insert = db.prepare_cached("INSERT INTO journal (run, seq, at, body) VALUES (?1, ?2, ?3, ?4)")?;
@@ -160,18 +159,21 @@ impl Store for SqliteStore {
         Ok(self.read(move |db| run(db, &id))?)
     }
 
-    fn set_status(&self, id: &RunId, status: &str) -> Result<(), StoreError> {
+    fn set_status(&self, id: &RunId, token: u64, status: &str) -> Result<(), StoreError> {
         let (id, status) = (id.clone(), status.to_owned());
         Ok(self.write(move |db| {
             known_run(db, &id)?;
+            lease::fence(db, &id, token)?;
             db.prepare_cached("UPDATE runs SET status = ?2 WHERE id = ?1")?.execute([&id.0, &status])?;
             Ok(())
         })?)
     }
 
-    fn append(&self, run: &RunId, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError> {
+    fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError> {
         let (run, records, marks) = (run.clone(), records.to_vec(), marks.to_vec());
         Ok(self.write(move |db| {
+            known_run(db, &run)?;
+            lease::fence(db, &run, token)?;
             append(db, &run, &records)?;
             set_marks(db, &marks)
         })?)
@@ -192,9 +194,19 @@ impl Store for SqliteStore {
         Ok(self.read(move |db| mailbox::inbox(db, &run, after))?)
     }
 
-    fn lock_run(&self, run: &RunId) -> Result<RunLock, StoreError> {
-        let id = run.clone();
-        self.read(move |db| known_run(db, &id))?;
-        self.inner.locks.take(run)
+    fn lock_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError> {
+        self.lock_free_run(run, length)
+    }
+
+    fn lease(&self, run: &RunId) -> Result<Option<Lease>, StoreError> {
+        self.last_lease(run)
+    }
+
+    fn renew(&self, run: &RunId, token: u64, length: Span) -> Result<(), StoreError> {
+        self.renew_lease(run, token, length)
+    }
+
+    fn take_over(&self, from: &Lease, length: Span, quiet: Span) -> Result<RunLease, StoreError> {
+        self.take_from(from, length, quiet)
     }
 }

@@ -1,19 +1,21 @@
-//! One process at a time executes a run. A lock on a file goes with the process, however it ends; a row in a table
-//! would stay behind.
+//! Is the process that executes a run still there? A lock on a file goes with the process, however it ends; a row in a
+//! table would stay behind.
 
 use crate::model::RunId;
-use crate::ports::{RunLock, StoreError};
+use crate::ports::StoreError;
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+type Names = Arc<Mutex<BTreeSet<String>>>;
+
 pub(super) enum Locks {
-    /// A file for each run in this directory. The files stay: to remove one would let two processes lock two files of
+    /// A file for each lease in this directory. The files stay: to remove one would let two processes lock two files of
     /// one name.
     Files(PathBuf),
-    Memory(Arc<Mutex<BTreeSet<RunId>>>),
+    Memory(Names),
 }
 
 impl Locks {
@@ -28,22 +30,23 @@ impl Locks {
         Locks::Memory(Arc::default())
     }
 
-    /// `run` is one of this store's own, so that its id can be a file's name.
-    pub(super) fn take(&self, run: &RunId) -> Result<RunLock, StoreError> {
+    /// Hold the lock of this lease; `None` while another process does. `run` is one of this store's own, so that its id
+    /// can be a file's name.
+    pub(super) fn take(&self, run: &RunId, token: u64) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
+        // Without a token the name is the one that format 1 knew: a process of that version is found alive.
+        let name = if token == 0 { run.0.clone() } else { format!("{run}.{token}") };
         match self {
-            Locks::Files(directory) => lock_file(directory, run),
+            Locks::Files(directory) => lock_file(directory, &name),
             Locks::Memory(held) => {
-                if !held.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone()) {
-                    return Err(StoreError::Locked(run.clone()));
-                }
-                Ok(RunLock(Box::new(Held { held: held.clone(), run: run.clone() })))
+                let free = held.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+                Ok(free.then(|| Box::new(Held { held: held.clone(), name }) as Box<dyn Send + Sync>))
             }
         }
     }
 }
 
-fn lock_file(directory: &Path, run: &RunId) -> Result<RunLock, StoreError> {
-    let path = directory.join(&run.0);
+fn lock_file(directory: &Path, name: &str) -> Result<Option<Box<dyn Send + Sync>>, StoreError> {
+    let path = directory.join(name);
     let open = || -> std::io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)
@@ -51,19 +54,19 @@ fn lock_file(directory: &Path, run: &RunId) -> Result<RunLock, StoreError> {
     let failed = |e: std::io::Error| StoreError::Failed(format!("cannot lock `{}`: {e}", path.display()));
     let file = open().map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(RunLock(Box::new(file))),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(run.clone())),
+        Ok(()) => Ok(Some(Box::new(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(e)) => Err(failed(e)),
     }
 }
 
 struct Held {
-    held: Arc<Mutex<BTreeSet<RunId>>>,
-    run: RunId,
+    held: Names,
+    name: String,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }

@@ -5,28 +5,29 @@
 //! - What a change of the inventory means is decided by [`Fleet::apply`](crate::model::Fleet::apply) over just the records
 //!   that it looks at; here they are only read and written (`rows`), in a transaction that no other process can cut into.
 //! - Record bodies are JSON. A secret is never in them, only where it is kept ([`SecretRef`](crate::model::SecretRef)).
+//! - Only the newest executor of a run writes to its journal or to nodes that it holds (`lease`).
 //! - Network file systems are refused (`open`): their locks cannot be relied on, and two processes that both believe to
 //!   hold the store would both drive machines.
 
 mod attestations;
 mod inventory;
 mod journal;
+mod lease;
 mod lock;
 mod mailbox;
+mod migrate;
 mod open;
 mod rows;
 mod writer;
 
 pub use inventory::ImportError;
+pub use migrate::FORMAT;
 
 use crate::model::{StoreId, Time};
 use crate::ports::StoreError;
 use std::path::Path;
 use std::sync::Arc;
 use writer::{Failure, Writer};
-
-/// The newest format that this version reads and the one that it writes.
-pub const FORMAT: i64 = 1;
 
 /// A handle on a store. Clones share the connection; the last one dropped closes it.
 #[derive(Clone)]

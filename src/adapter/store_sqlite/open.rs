@@ -1,6 +1,7 @@
 //! Finding or making the file, and refusing what would not be safe to write to.
 
-use super::{FORMAT, meta, now, set_meta, writer::in_words};
+use super::migrate::{FORMAT, format, migrate};
+use super::{meta, now, set_meta, writer::in_words};
 use crate::model::StoreId;
 use crate::ports::StoreError;
 use rusqlite::config::DbConfig;
@@ -82,8 +83,8 @@ fn check(connection: &Connection, shown: &str) -> Result<(), StoreError> {
     if !ours {
         return Err(StoreError::Failed(format!("`{shown}`: is an SQLite database, but not a coldswap store; name another file")));
     }
-    let found = meta(connection, "format").map_err(failed)?.and_then(|f| f.parse().ok()).unwrap_or(0);
-    if found == FORMAT {
+    let found = format(connection).map_err(failed)?;
+    if (1..=FORMAT).contains(&found) {
         return Ok(());
     }
     let hint = if found > FORMAT { "use the newer coldswap that wrote it, or another store" } else { "restore it from a copy" };
@@ -125,14 +126,12 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Opened> {
     connection.pragma_update(None, "cache_size", -65_536)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let empty = transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))? == 0;
+    let found = if empty { 0 } else { format(&transaction)? };
+    migrate(&transaction, found)?;
     if empty {
-        transaction.execute_batch(include_str!("schema.sql"))?;
-        set_meta(&transaction, "format", &FORMAT.to_string())?;
         set_meta(&transaction, "store_id", &uuid::Uuid::new_v4().to_string())?;
         set_meta(&transaction, "created_at", &now().0.to_string())?;
     }
-    transaction.execute_batch(super::attestations::SCHEMA)?;
-    transaction.execute_batch(super::mailbox::TABLE)?;
     let id = meta(&transaction, "store_id")?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     transaction.commit()?;
     Ok(Opened { connection, reader: None, id: StoreId(id) })

@@ -3,7 +3,7 @@
 use crate::engine::{Entry, Event, How, Outcome, Phase, Progress, Read, Told, Track, Voucher};
 use crate::model::*;
 use crate::plan::Plan;
-use crate::report::{brief, text};
+use crate::report::{Stamp, brief, text};
 use crate::step::{FenceLevel, Step};
 
 /// How much a line matters, least first.
@@ -56,6 +56,10 @@ fn of_run(plan: &Plan, progress: &Progress, event: &Event) -> Option<(Weight, St
             let (over, flying) = (count(|t| matches!(t.phase, Phase::Finished(_))), count(Track::in_flight));
             let waiting = count(|t| t.phase == Phase::Waiting);
             Some((Weight::Good, format!("taken up again: {over} finished, {flying} in flight, {waiting} not begun")))
+        }
+        Event::TakenOver { from, first_look, .. } => {
+            let until = Stamp::new(*first_look).clock();
+            Some((Weight::Odd, format!("taken over from executor {from}; nothing is looked at until {until}: what it sent may still land")))
         }
         Event::Paused { why, .. } => Some((Weight::Odd, format!("paused, nothing new starts: {why}"))),
         Event::Continued { by } => Some((Weight::Good, format!("goes on, said {}", by.name))),

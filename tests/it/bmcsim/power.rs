@@ -128,7 +128,7 @@ async fn a_restore_policy_that_was_set_keeps_a_machine_off() {
     let redfish = Redfish::new(RedfishOptions::default(), std::sync::Arc::new(SystemSecrets::default()));
     let at = Node::named("a", lab.running.address_of("a").expect("a")).bmc;
     assert_eq!(redfish.read(&at).await.expect("look").restore_policy, Some(PowerRestorePolicy::AlwaysOn));
-    redfish.set_restore_policy(&at, PowerRestorePolicy::AlwaysOff).await.expect("accepted");
+    redfish.set_restore_policy(&at, PowerRestorePolicy::AlwaysOff, &coldswap::ports::Deadline::NONE).await.expect("accepted");
     assert_eq!(redfish.read(&at).await.expect("look").restore_policy, Some(PowerRestorePolicy::AlwaysOff));
     assert!(lab.running.power_cut("a"));
     assert_eq!(lab.power("a").await, "Off");

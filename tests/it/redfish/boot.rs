@@ -1,6 +1,6 @@
 use super::fake::*;
 use coldswap::model::*;
-use coldswap::ports::Bmc;
+use coldswap::ports::{Bmc, Deadline};
 use serde_json::{Value, json};
 
 const NDF: &str = "/redfish/v1/Chassis/1/NetworkAdapters/N/NetworkDeviceFunctions";
@@ -52,7 +52,7 @@ async fn the_function_that_has_a_target_is_the_one_and_is_found_once() {
 
     let fake = with_functions(&[json!({}), boot(""), boot("")]).await;
     assert!(redfish.iscsi_boot(&fake.at()).await.expect("look").expect("the first that could").is_clear());
-    redfish.set_boot(&fake.at(), &iscsi(volume())).await.expect("set");
+    redfish.set_boot(&fake.at(), &iscsi(volume()), &Deadline::NONE).await.expect("set");
     let patch = &fake.commands()[0];
     assert_eq!(patch.line, format!("PATCH {NDF}/2"));
     let written = json!({"iSCSIBoot": {"InitiatorName": "iqn.host", "PrimaryTargetName": "iqn.vol", "PrimaryTargetIPAddress": "10.0.0.1",
@@ -66,7 +66,7 @@ async fn clearing_clears_every_target() {
     let mut second = boot("");
     second["iSCSIBoot"]["SecondaryTargetName"] = json!("iqn.vol");
     let fake = with_functions(&[boot(""), boot("iqn.vol"), second]).await;
-    redfish().set_boot(&fake.at(), &iscsi(IscsiBoot::default())).await.expect("cleared");
+    redfish().set_boot(&fake.at(), &iscsi(IscsiBoot::default()), &Deadline::NONE).await.expect("cleared");
     let patches = fake.commands();
     assert_eq!(patches.iter().map(|p| p.line.clone()).collect::<Vec<_>>(), [format!("PATCH {NDF}/2"), format!("PATCH {NDF}/3")]);
     for patch in &patches {
@@ -76,7 +76,7 @@ async fn clearing_clears_every_target() {
     assert_eq!(patches[1].json()["iSCSIBoot"]["SecondaryTargetName"], json!(""));
     // A second failure after a first success: nobody can say that nothing happened.
     fake.instead(&format!("PATCH {NDF}/3"), status(400));
-    let fault = redfish().set_boot(&fake.at(), &iscsi(IscsiBoot::default())).await.expect_err("half");
+    let fault = redfish().set_boot(&fake.at(), &iscsi(IscsiBoot::default()), &Deadline::NONE).await.expect_err("half");
     assert_eq!(fault.kind, FaultKind::Unknown);
     // Read back, what was written is clear.
     let cleared =
@@ -94,8 +94,8 @@ async fn an_enclosures_adapters_are_nobodys_and_the_systems_own_come_first() {
     fake.instead("GET /redfish/v1/Chassis/1", ok(both));
     let redfish = redfish();
     assert_eq!(redfish.iscsi_boot(&fake.at()).await.expect("look"), None);
-    redfish.set_boot(&fake.at(), &iscsi(IscsiBoot::default())).await.expect("nothing to clear");
-    let fault = redfish.set_boot(&fake.at(), &iscsi(volume())).await.expect_err("nowhere to write");
+    redfish.set_boot(&fake.at(), &iscsi(IscsiBoot::default()), &Deadline::NONE).await.expect("nothing to clear");
+    let fault = redfish.set_boot(&fake.at(), &iscsi(volume()), &Deadline::NONE).await.expect_err("nowhere to write");
     assert_eq!((fault.kind, fake.commands().len()), (FaultKind::Refused, 0));
 
     let fake = with_functions(&[boot("iqn.chassis")]).await;
@@ -124,13 +124,13 @@ async fn what_is_written_through_a_settings_resource_is_read_there_and_only_then
     let redfish = redfish();
     let seen = redfish.iscsi_boot(&fake.at()).await.expect("look").expect("a function");
     assert_eq!(seen.target, "iqn.vol", "a settings resource that nobody wrote clears nothing");
-    redfish.set_boot(&fake.at(), &iscsi(IscsiBoot::default())).await.expect("cleared");
+    redfish.set_boot(&fake.at(), &iscsi(IscsiBoot::default()), &Deadline::NONE).await.expect("cleared");
     let patch = &fake.commands()[0];
     assert_eq!(patch.line, format!("PATCH {NDF}/1/Settings"));
     assert_eq!(patch.json()["@Redfish.SettingsApplyTime"], json!({"ApplyTime": "OnReset"}));
     assert!(patch.json().get("BootMode").is_none());
     assert!(redfish.iscsi_boot(&fake.at()).await.expect("look").expect("a function").is_clear(), "what was written is what will be");
-    redfish.set_boot(&fake.at(), &iscsi(volume())).await.expect("set");
+    redfish.set_boot(&fake.at(), &iscsi(volume()), &Deadline::NONE).await.expect("set");
     assert_eq!(fake.commands()[1].json()["BootMode"], json!("iSCSI"));
 }
 
@@ -156,7 +156,7 @@ async fn if_match_goes_where_an_etag_was_given_and_412_is_answered_once() {
         let fake = Fake::with_system(system()).await;
         fake.instead(&get, resource.clone());
         answers.iter().for_each(|a| fake.on(&patch, status(*a)));
-        let result = redfish().set_boot(&fake.at(), &want).await;
+        let result = redfish().set_boot(&fake.at(), &want, &Deadline::NONE).await;
         let sent = fake.commands();
         assert_eq!(sent.iter().map(|a| a.header("if-match")).collect::<Vec<_>>(), tags, "{resource:?} {answers:?}");
         assert_eq!(result.is_ok(), good, "{result:?}");
@@ -176,7 +176,7 @@ async fn an_override_behind_a_settings_resource_is_written_and_read_there() {
     let redfish = redfish();
     let want = BootOverride { target: Some("Pxe".into()), enabled: Some("Continuous".into()) };
     let asked = BootSettings { iscsi: None, boot_override: Some(want.clone()) };
-    redfish.set_boot(&fake.at(), &asked).await.expect("set");
+    redfish.set_boot(&fake.at(), &asked, &Deadline::NONE).await.expect("set");
     assert_eq!(fake.commands()[0].line, "PATCH /redfish/v1/Systems/1/SD");
     fake.instead(
         "GET /redfish/v1/Systems/1/SD",
@@ -188,6 +188,6 @@ async fn an_override_behind_a_settings_resource_is_written_and_read_there() {
     let fake = Fake::with_system(system_but(json!({"@Redfish.Settings": {"SettingsObject": link("/redfish/v1/Systems/1/SD")}}))).await;
     fake.on("GET /redfish/v1/Systems/1/SD", ok(json!({"Boot": {}})));
     fake.on(&format!("PATCH {SYSTEM}"), status(204));
-    redfish.set_boot(&fake.at(), &asked).await.expect("set");
+    redfish.set_boot(&fake.at(), &asked, &Deadline::NONE).await.expect("set");
     assert_eq!(fake.commands()[0].line, format!("PATCH {SYSTEM}"));
 }

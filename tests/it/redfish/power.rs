@@ -2,7 +2,7 @@ use super::fake::*;
 use coldswap::adapter::redfish::{Redfish, RedfishOptions};
 use coldswap::adapter::secrets::SystemSecrets;
 use coldswap::model::*;
-use coldswap::ports::Bmc;
+use coldswap::ports::{Bmc, Deadline};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,9 +92,9 @@ async fn a_reset_goes_to_the_target_that_the_system_names() {
     let fake = Fake::with_system(system_but(json!({"Actions": action}))).await;
     fake.on("POST /redfish/v1/Oem/Reset", status(204));
     let redfish = redfish();
-    redfish.reset(&fake.at(), ResetType::On).await.expect("on");
+    redfish.reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect("on");
     assert_eq!(fake.commands()[0].json(), json!({"ResetType": "PowerOn"}));
-    let fault = redfish.reset(&fake.at(), ResetType::GracefulShutdown).await.expect_err("not allowed");
+    let fault = redfish.reset(&fake.at(), ResetType::GracefulShutdown, &Deadline::NONE).await.expect_err("not allowed");
     assert_eq!(fault.kind, FaultKind::Refused);
     assert_eq!(fake.commands().len(), 1, "an unknown value is never sent");
     // The first reset read the system, the second knew it.
@@ -120,7 +120,7 @@ async fn what_a_system_says_of_reset_decides_what_is_sent() {
         let fake = Fake::with_system(system_but(json!({"Actions": {"#ComputerSystem.Reset": action}}))).await;
         let parameters = json!({"Parameters": [{"Name": "Other"}, {"Name": "ResetType", "AllowableValues": ["On", "ForceOff"]}]});
         fake.on("GET /redfish/v1/Systems/1/ResetActionInfo", ok(parameters));
-        let result = redfish().reset(&fake.at(), reset).await;
+        let result = redfish().reset(&fake.at(), reset, &Deadline::NONE).await;
         let words: Vec<Value> = fake.commands().iter().map(|c| c.json()["ResetType"].clone()).collect();
         match sent {
             Some(word) => assert_eq!((result, words), (Ok(()), vec![json!(word)]), "{action}"),
@@ -132,7 +132,7 @@ async fn what_a_system_says_of_reset_decides_what_is_sent() {
 #[tokio::test]
 async fn a_reset_of_a_bmc_that_is_starting_may_be_tried_again() {
     let fake = Fake::with_system(json!({"@odata.id": SYSTEM})).await;
-    let fault = redfish().reset(&fake.at(), ResetType::On).await.expect_err("nothing known");
+    let fault = redfish().reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect_err("nothing known");
     assert_eq!((fault.kind, fake.commands().len()), (FaultKind::Transient, 0));
 }
 
@@ -154,7 +154,7 @@ async fn what_became_of_a_reset_is_told_apart_and_it_is_sent_once() {
     ] {
         let fake = Fake::with_system(system()).await;
         fake.instead(&format!("POST {RESET}"), answer.clone());
-        let result = redfish().reset(&fake.at(), ResetType::ForceOff).await;
+        let result = redfish().reset(&fake.at(), ResetType::ForceOff, &Deadline::NONE).await;
         assert_eq!(result.err().map(|f| f.kind), kind, "{answer:?}");
         assert_eq!(fake.commands().len(), 1, "{answer:?}");
     }
@@ -165,7 +165,7 @@ async fn a_bmc_that_refuses_is_quoted() {
     let fake = Fake::with_system(system()).await;
     let body = r#"{"error":{"@Message.ExtendedInfo":[{"Message":"The system is already off."}]}}"#;
     fake.instead(&format!("POST {RESET}"), status(409).body(body));
-    let fault = redfish().reset(&fake.at(), ResetType::ForceOff).await.expect_err("409");
+    let fault = redfish().reset(&fake.at(), ResetType::ForceOff, &Deadline::NONE).await.expect_err("409");
     assert!(fault.detail.contains("POST http://127.0.0.1") && fault.detail.contains(RESET), "{fault}");
     assert!(fault.detail.contains("409 Conflict: The system is already off."), "{fault}");
 }
@@ -176,15 +176,15 @@ async fn a_task_is_followed_and_its_failure_is_unknown() {
     fake.instead(&format!("POST {RESET}"), status(202).header("location", "/redfish/v1/TaskService/Tasks/7/Monitor"));
     fake.on("GET /redfish/v1/TaskService/Tasks/7/Monitor", status(202).body(r#"{"TaskState":"Running"}"#));
     fake.on("GET /redfish/v1/TaskService/Tasks/7/Monitor", status(204));
-    redfish().reset(&fake.at(), ResetType::On).await.expect("done");
+    redfish().reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect("done");
     assert_eq!(fake.lines().iter().filter(|l| l.contains("Tasks/7")).count(), 2);
 
     fake.instead("GET /redfish/v1/TaskService/Tasks/7/Monitor", ok(json!({"TaskState": "Exception"})));
-    assert_eq!(redfish().reset(&fake.at(), ResetType::On).await.expect_err("failed").kind, FaultKind::Unknown);
+    assert_eq!(redfish().reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect_err("failed").kind, FaultKind::Unknown);
 
     fake.instead("GET /redfish/v1/TaskService/Tasks/7/Monitor", status(202).body(r#"{"TaskState":"Running"}"#));
     let before = std::time::Instant::now();
-    redfish().reset(&fake.at(), ResetType::On).await.expect("followed long enough");
+    redfish().reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect("followed long enough");
     assert!(before.elapsed() < Duration::from_secs(4));
 }
 
@@ -216,7 +216,7 @@ async fn a_connection_that_breaks_is_read_again_and_a_command_is_unknown() {
     assert_eq!((reading.power, count.load(std::sync::atomic::Ordering::SeqCst)), (PowerState::Off, 3));
 
     let (address, count) = rude("cut posts", usize::MAX).await;
-    let fault = redfish.reset(&endpoint(&address, Some(SYSTEM)), ResetType::On).await.expect_err("cut");
+    let fault = redfish.reset(&endpoint(&address, Some(SYSTEM)), ResetType::On, &Deadline::NONE).await.expect_err("cut");
     assert_eq!((fault.kind, count.load(std::sync::atomic::Ordering::SeqCst)), (FaultKind::Unknown, 2), "{fault}");
     assert!(fault.detail.contains("may have been carried out"), "{fault}");
 }
@@ -230,7 +230,7 @@ async fn what_was_never_sent_is_transient() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         format!("http://{}", listener.local_addr().expect("address"))
     };
-    let fault = redfish.reset(&endpoint(&gone, Some(SYSTEM)), ResetType::On).await.expect_err("nobody there");
+    let fault = redfish.reset(&endpoint(&gone, Some(SYSTEM)), ResetType::On, &Deadline::NONE).await.expect_err("nobody there");
     assert_eq!(fault.kind, FaultKind::Transient);
     assert!(fault.detail.contains("refused"), "{fault}");
     let fault = redfish.read(&endpoint("http://no-such-host.invalid", Some(SYSTEM))).await.expect_err("no name");
@@ -301,7 +301,7 @@ async fn a_bmc_gets_one_request_at_a_time_and_a_late_command_is_not_sent() {
         tokio::spawn(async move { redfish.read(&at).await });
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let fault = redfish.reset(&fake.at(), ResetType::On).await.expect_err("too late");
+    let fault = redfish.reset(&fake.at(), ResetType::On, &Deadline::NONE).await.expect_err("too late");
     assert_eq!((fault.kind, fake.commands().len()), (FaultKind::Transient, 0), "{fault}");
 }
 
@@ -316,6 +316,6 @@ async fn a_bmc_may_have_limits_of_its_own() {
     let patient = coldswap::adapter::redfish::Limits { request_timeout: Duration::from_secs(5), ..common.limits() };
     let overrides: coldswap::adapter::redfish::Overrides = Arc::new(move |at| (at.address == address).then(|| patient.clone()));
     let redfish = Redfish::new(RedfishOptions { overrides: Some(overrides), ..common }, Arc::new(SystemSecrets::default()));
-    redfish.reset(&slow.at(), ResetType::On).await.expect("it takes its time");
-    assert_eq!(redfish.reset(&other.at(), ResetType::On).await.expect_err("too slow").kind, FaultKind::Unknown);
+    redfish.reset(&slow.at(), ResetType::On, &Deadline::NONE).await.expect("it takes its time");
+    assert_eq!(redfish.reset(&other.at(), ResetType::On, &Deadline::NONE).await.expect_err("too slow").kind, FaultKind::Unknown);
 }

@@ -1,6 +1,6 @@
 use super::fake::*;
 use coldswap::model::*;
-use coldswap::ports::Bmc;
+use coldswap::ports::{Bmc, Deadline};
 use serde_json::json;
 
 const SESSIONS: &str = "POST /redfish/v1/SessionService/Sessions";
@@ -27,7 +27,7 @@ async fn one_session_serves_all_requests_and_is_closed() {
     let unnamed = BmcEndpoint { system: None, ..fake.with_login() };
     let (a, b, c) = tokio::join!(redfish.read(&at), redfish.read(&at), redfish.read(&unnamed));
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
-    redfish.reset(&at, ResetType::ForceOff).await.expect("off");
+    redfish.reset(&at, ResetType::ForceOff, &Deadline::NONE).await.expect("off");
     let asked = fake.asked();
     let logins: Vec<_> = asked.iter().filter(|a| a.line == SESSIONS).collect();
     assert_eq!(logins.len(), 1);
@@ -54,7 +54,7 @@ async fn a_session_that_ended_is_opened_again_once() {
         let post = format!("POST {RESET}");
         fake.instead(&post, gone.clone());
         fake.on(&post, status(204));
-        redfish.reset(&fake.with_login(), ResetType::On).await.expect("with a new session");
+        redfish.reset(&fake.with_login(), ResetType::On, &Deadline::NONE).await.expect("with a new session");
         let resets: Vec<_> = fake.asked().into_iter().filter(|a| a.line == post).collect();
         let tokens: Vec<_> = resets.iter().map(|r| r.header("x-auth-token")).collect();
         assert_eq!(tokens, [Some("token-1"), Some("token-2")]);
@@ -113,7 +113,7 @@ async fn a_wrong_password_is_tried_no_more_than_needed_and_never_shown() {
 async fn a_login_that_gets_lost_leaves_the_command_unsent() {
     let fake = with_sessions().await;
     fake.instead(SESSIONS, status(201).delay(std::time::Duration::from_secs(3)));
-    let fault = redfish().reset(&fake.with_login(), ResetType::On).await.expect_err("no session");
+    let fault = redfish().reset(&fake.with_login(), ResetType::On, &Deadline::NONE).await.expect_err("no session");
     assert_eq!(fault.kind, FaultKind::Transient, "{fault}");
     assert!(!fake.lines().iter().any(|l| l.contains("Reset")));
 }

@@ -2,7 +2,7 @@
 
 use super::fake::*;
 use coldswap::model::*;
-use coldswap::ports::Bmc;
+use coldswap::ports::{Bmc, Deadline};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ async fn who_is_trusted_is_read_and_nobody_else() {
         let fault = redfish.read(&at(&bmc, trust.clone())).await.expect_err("not trusted");
         assert_eq!(fault.kind, FaultKind::Refused, "{trust:?}: {fault}");
         assert!(says.iter().all(|s| fault.detail.contains(s)), "{trust:?}: {fault}");
-        let fault = redfish.reset(&at(&bmc, trust), ResetType::On).await.expect_err("not trusted");
+        let fault = redfish.reset(&at(&bmc, trust), ResetType::On, &Deadline::NONE).await.expect_err("not trusted");
         assert_eq!(fault.kind, FaultKind::Refused, "{fault}");
     }
 }

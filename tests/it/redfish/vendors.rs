@@ -3,7 +3,7 @@
 
 use super::fake::*;
 use coldswap::model::*;
-use coldswap::ports::Bmc;
+use coldswap::ports::{Bmc, Deadline};
 use serde_json::{Value, json};
 
 const CASES: [(&str, &str); 6] = [
@@ -43,7 +43,7 @@ async fn a_dgx_without_a_named_system_is_refused_and_its_baseboard_has_no_reset(
     let unnamed = BmcEndpoint { system: None, ..at.clone() };
     assert_eq!(redfish.read(&unnamed).await.expect_err("two").kind, FaultKind::Refused);
     let baseboard = BmcEndpoint { system: Some("/redfish/v1/Systems/HGX_Baseboard_0".into()), ..at };
-    let fault = redfish.reset(&baseboard, ResetType::ForceOff).await.expect_err("no reset");
+    let fault = redfish.reset(&baseboard, ResetType::ForceOff, &Deadline::NONE).await.expect_err("no reset");
     assert!(fault.kind == FaultKind::Refused && fake.commands().is_empty(), "{fault}");
     assert_eq!(redfish.report(&baseboard).await.expect("report").abilities.reset_types, Some(vec![]));
 }
