@@ -212,7 +212,7 @@ fn describe(level: &FenceLevel) -> String {
 
 /// Every plug must be off by `status`, after an `off` of ours. An agent's exit from `off` achieves nothing (rule S5).
 fn by_agents(cx: &Context, calls: &[AgentCall], seen: &[Observation]) -> Verdict {
-    if !cx.sent || seen.iter().any(|s| *s == Observation::Plug(PlugState::On)) {
+    if !cx.sent || seen.contains(&Observation::Plug(PlugState::On)) {
         return Verdict::Act;
     }
     for (call, seen) in calls.iter().zip(seen) {
