@@ -5,6 +5,7 @@
 //! before the request is handed over would be seconds early: a connection is looked up, its name is resolved, TLS is agreed.
 
 use crate::model::Fault;
+use crate::model::gate_table::gates;
 use crate::ports::{Deadline, seam};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use std::pin::Pin;
@@ -65,4 +66,10 @@ impl Body for Gated {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.body.as_ref().map_or(0, |body| body.len() as u64))
     }
+}
+
+gates! {
+    "deadline", "no byte of a command is written after the executor's lease has ended",
+        Closed, "a process that was stopped wakes up in the middle of a request",
+        a_lease_that_ends_while_the_connection_is_made_lets_no_byte_out;
 }

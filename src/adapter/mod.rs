@@ -13,3 +13,8 @@ mod process;
 pub mod redfish;
 pub mod secrets;
 pub mod store_sqlite;
+
+use crate::model::Gate;
+
+/// What the adapters guard, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[store_sqlite::GATES, gate::GATES];

@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 /// Every gate, in the order of a run: planning, reserving, the steps, the engine, and what stands around them.
 pub fn all() -> Vec<&'static Gate> {
-    let around: &[&[Gate]] = &[crate::executor::GATES, apply::GATES, history::GATES, inventory::GATES, lab::GATES];
-    let families = [crate::plan::GATES, crate::step::GATES, crate::engine::GATES, around];
+    let around: &[&[Gate]] = &[apply::GATES, history::GATES, inventory::GATES, lab::GATES];
+    let families = [crate::plan::GATES, crate::step::GATES, crate::engine::GATES, crate::executor::GATES, crate::adapter::GATES, around];
     families.into_iter().flatten().copied().flatten().collect()
 }
 

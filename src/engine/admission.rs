@@ -252,5 +252,14 @@ pub(super) fn brake(plan: &Plan, failures: u32, going_back: u32) -> Option<Reaso
 
 gates! {
     "stop after failures", "nothing new starts once so many switchovers have failed or are on their way back",
-        Closed, "a run that stops too early costs a `resume`, one that goes on costs machines", every_kind_of_event_is_told;
+        Closed, "a run that stops too early costs a `resume`, one that goes on costs machines",
+        the_brake_lets_no_start_too_many_and_none_too_few;
+    "at once, start rate", "no more in flight than `limits.at_once`, and no faster than `limits.start_rate`, over lives of the process",
+        Closed, "too slow costs time, too fast costs machines", one_too_many_at_once_and_too_fast;
+    "failure domain", "no more in flight in one failure domain than `limits.per_domain`",
+        Closed, "what stands together fails together", admission_that_ignores_the_failure_domains;
+    "priority", "a group starts when every switchover of the groups before it has ended",
+        Closed, "what others depend on must serve first", people_and_limits_over_many_seeds;
+    "window", "a switchover starts only where it is predicted to end before the window closes; the rest is parked",
+        Closed, "what runs into the morning is noticed by everybody", a_window_starts_only_what_will_end_inside_and_parks_the_rest;
 }

@@ -3,6 +3,7 @@
 
 use super::flight::State;
 use super::*;
+use crate::model::gate_table::gates;
 use crate::step::{Command, FenceLevel, StandIn};
 
 /// So many looks at least must have found nobody at home before the next level is asked.
@@ -83,4 +84,9 @@ impl Engine {
             self.marks.push((on.pair.destination.node, mark));
         }
     }
+}
+
+gates! {
+    "fence that stands in", "a recorded fence stands in for a silent source until the source is seen On, or the attestation ends",
+        Closed, "a feed that comes back starts the machine without asking anybody", a_fence_that_survives_an_on;
 }

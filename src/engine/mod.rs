@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the engine guards, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] = &[admission::GATES, verdict::GATES, order::GATES, progress::GATES];
+pub const GATES: &[&[Gate]] = &[admission::GATES, people::GATES, fencing::GATES, verdict::GATES, order::GATES, progress::GATES];
 
 pub struct Engine {
     plan: Arc<Plan>,

@@ -6,6 +6,7 @@
 use super::decisions::{ALLOW, APPROVE, GO, REFUSE, STOP};
 use super::flight::State;
 use super::*;
+use crate::model::gate_table::gates;
 
 impl Engine {
     pub(super) fn request(&mut self, now: Time, posted: Posted) {
@@ -349,4 +350,20 @@ impl Engine {
             self.record(now, Event::Settled { switchover });
         }
     }
+}
+
+gates! {
+    "approval", "nothing starts before a person agrees; nobody in time: the declared default, `refuse` where nothing is said",
+        Closed, "nobody has agreed to what nobody has read", a_refused_approval_touches_nothing_and_so_does_silence;
+    "canary", "after the first ones nothing starts before a person says `go`; nobody in time: the default, `stop` where nothing is said",
+        Closed, "what breaks two would break all", the_canary_stops_by_default_and_a_resume_asks_again;
+    "prompt", "a question that nobody answers in time is answered by the default that its hook must declare",
+        Closed, "nothing waits for ever, and only the runbook's author knows which answer is safe",
+        a_prompt_that_nobody_answers_takes_its_default;
+    "pause limit", "a pause that nobody lifts in time parks the run",
+        Closed, "a run that waits for ever holds its nodes for ever", a_pause_is_lifted_or_parks_and_never_lasts_for_ever;
+    "request once", "what a person asked is acted upon once, whatever crashes in between",
+        Closed, "a stop that is heard twice stops what was resumed", a_request_that_is_acted_upon_twice;
+    "way out of doubt", "where the volumes are is what a person says and a fresh look confirms",
+        Closed, "a person may mean another machine", a_switchover_that_stopped_has_a_way_out_unless_the_look_contradicts;
 }

@@ -10,6 +10,7 @@
 //! dead; the other two stand in the store, so that a taker that dies does not shorten them.
 
 use super::Ports;
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::ports::{Clock, Deadline, Lease, RunLease, Store, StoreError, seam};
 use std::sync::Arc;
@@ -209,4 +210,14 @@ impl Drop for Keeper {
             let _ = thread.join();
         }
     }
+}
+
+gates! {
+    "one executor", "a run is carried out by one process at a time",
+        Closed, "two processes would send every command twice", a_run_is_executed_once_at_a_time;
+    "take-over", "a run is taken only from a process whose lease has ended; one that renews it is alive",
+        Closed, "two that are alive would both drive the machines", who_is_alive_is_not_taken_over;
+    "first look after a take-over", "nothing is looked at before what the other process sent has landed or run out of time",
+        Closed, "a command that left in the last moment of a lease would land after the look",
+        without_its_gates_a_take_over_is_caught;
 }

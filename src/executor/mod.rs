@@ -19,7 +19,6 @@ pub use openings::openings;
 pub use watch::Watch;
 
 use crate::engine::{BadEvent, Engine, Entry, Input, LogError, Order, TakeOver};
-use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::{StoreError, seam};
@@ -27,6 +26,9 @@ use journal::JournalLog;
 use notify::Notifier;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
+
+/// What the executor guards, for `docs/gates.md`.
+pub const GATES: &[&[Gate]] = &[claim::GATES, openings::GATES, notify::GATES];
 
 /// What a person may ask of a run while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,9 +198,4 @@ async fn sleep_until(wake: Option<Time>, ports: &Ports) {
         Some(at) => tokio::time::sleep(at.since(ports.clock.now()).duration()).await,
         None => std::future::pending().await,
     }
-}
-
-gates! {
-    "one executor", "a run is carried out by one process at a time",
-        Closed, "two processes would send every command twice", a_run_is_executed_once_at_a_time;
 }

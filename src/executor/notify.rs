@@ -5,6 +5,7 @@
 
 use super::carry::Ports;
 use crate::engine::{Entry, Event, Outcome, Told};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::Plan;
 use crate::ports::Deadline;
@@ -185,4 +186,9 @@ fn json_filled(value: &serde_json::Value, fill: &impl Fn(&str) -> String) -> ser
         Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), json_filled(v, fill))).collect(),
         other => other.clone(),
     }
+}
+
+gates! {
+    "notify", "what cannot be told in three attempts of ten seconds is left out, with a warning in the log",
+        Open, "a chat that hangs must not hold up machines", a_far_side_that_hangs_or_refuses_stops_nothing;
 }

@@ -4,6 +4,7 @@
 //! may mean. A recurrence opens once a day that has its time twice, and just after the gap on a day that has it never;
 //! `for` is elapsed time either way.
 
+use crate::model::gate_table::gates;
 use crate::model::*;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -77,6 +78,11 @@ fn recurring(cron: &str, lasts: Span, zone: &TimeZone, now: Time, all: &mut Vec<
         from = next;
     }
     Ok(())
+}
+
+gates! {
+    "time zone", "a run with a window, a recurrence or a time zone that cannot be worked out here starts nothing",
+        Closed, "a window that is an hour off is no window", what_touches_is_one_window_and_what_is_over_is_none;
 }
 
 #[cfg(test)]

@@ -358,8 +358,8 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
 }
 
 gates! {
-    "silent source", "a source whose BMC does not answer is left out",
-        Closed, "nobody else may say that it is off", each_reason_to_leave_a_source_out_has_its_code_and_names_the_node;
+    "silent source", "a source whose BMC does not answer is left out, but in a disaster with a fence that does not need it",
+        Closed, "nobody else may say that it is off", a_silent_source_is_kept_in_a_disaster_with_whom_the_runbook_names;
     "free spare", "a spare is Off, itself, empty, in nobody's hands and opens nothing",
         Closed, "another spare costs less than a wrong one", a_spare_that_is_not_free_takes_over_nothing;
     "unknown facts", "a fact that is unknown on either side is not identical",

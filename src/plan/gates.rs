@@ -3,6 +3,7 @@
 use super::Switchover;
 use super::recipe::render_action;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::runbook::{Runbook, Scope};
 use crate::step::Step;
@@ -70,4 +71,13 @@ pub(super) fn notices(runbook: &Runbook, diagnostics: &mut Diagnostics) -> Vec<N
         }
     });
     notices.collect()
+}
+
+gates! {
+    "storm", "a plan for more of the fleet than `limits.refuse_above` is refused (P024) until a person allows it",
+        Closed, "so many at once is more often a broken network or a wrong `select` than so many broken nodes",
+        a_storm_is_refused_unless_it_is_allowed;
+    "failure domain not recorded", "a node without the domain is not counted by `limits.per_domain`; the plan warns",
+        Open, "there is nothing to count, and the machine is broken all the same",
+        a_node_without_the_domain_is_not_counted_and_the_plan_says_so;
 }

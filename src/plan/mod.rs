@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// What planning guards, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] = &[candidates::GATES, audit::GATES, home::GATES, predict::GATES];
+pub const GATES: &[&[Gate]] = &[candidates::GATES, recipe::GATES, audit::GATES, gates::GATES, home::GATES, predict::GATES];
 
 /// What a plan needs to know that is neither in the runbook nor in the fleet.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use crate::runbook::{BootReady, BootVia, HardOff, Mode, Runbook, Scope};
 use crate::step::*;
 use std::collections::BTreeMap;
 
-pub use fence::Plugs;
+pub use fence::{GATES, Plugs};
 pub(super) use hooks::render_action;
 
 /// Why a pair of nodes gets no steps.

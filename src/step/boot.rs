@@ -3,6 +3,7 @@
 use super::guard::{both_off, leaves_open};
 use super::reserve::{held, unreadable};
 use super::*;
+use crate::model::gate_table::gates;
 
 /// The source's firmware opens nothing any more, whoever switches it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,4 +149,9 @@ fn describe(settings: &BootSettings) -> String {
     });
     let text: Vec<String> = iscsi.into_iter().chain(over).collect();
     if text.is_empty() { "not managed".into() } else { text.join(", ") }
+}
+
+gates! {
+    "source's boot configuration", "it stays where a fence stands in for a silent BMC; report, record and `debt` say so",
+        Open, "the source is off, and its firmware cannot be reached", an_agent_switches_off_what_a_dead_bmc_cannot;
 }

@@ -234,4 +234,13 @@ gates! {
     "fence", "the source is certainly Off: a ForceOff of our own, then several reads in a row",
         Closed, "a watchdog's power cycle also reads Off for a moment; a source that cannot be fenced is not moved",
         an_acknowledgement_that_is_believed;
+    "silent BMC", "a BMC that leaves the question open is tried for a time, then the next level is asked; without one nothing moves",
+        Closed, "no time-out stands for Off", without_anybody_to_vouch_nothing_moves;
+    "fence agents", "every plug of the level reads off by `status`, after an `off` of ours",
+        Closed, "an agent's exit says what it tried and not what became of it", an_agents_exit_that_is_believed;
+    "attestation", "a person's word counts for one switchover and until it expires",
+        Closed, "what was seen yesterday, or for another switchover, says nothing of now",
+        an_attestation_that_is_used_twice_or_has_expired;
+    "On beats a voucher", "a BMC that answers again takes the question back from agents and people",
+        Closed, "whoever vouched may have looked at the wrong machine", a_live_on_that_is_overridden;
 }

@@ -34,7 +34,8 @@ use crate::model::*;
 use serde::{Deserialize, Serialize};
 
 /// What the steps guard, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] = &[guard::GATES, fence::GATES, reserve::GATES, record::GATES, power::GATES, hook::GATES];
+pub const GATES: &[&[Gate]] =
+    &[guard::GATES, nmi::GATES, restore::GATES, fence::GATES, reserve::GATES, boot::GATES, record::GATES, power::GATES, hook::GATES];
 
 /// Wire names are stable: plans and reports of every version carry them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

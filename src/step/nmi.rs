@@ -4,6 +4,7 @@ use super::boot::BRIEFLY;
 use super::guard::leaves_open;
 use super::reserve::held;
 use super::*;
+use crate::model::gate_table::gates;
 
 /// The source was sent one NMI, and had its time to write a dump. What became of it nobody can read, and a second one
 /// would destroy the dump: it is sent once, whatever the answer.
@@ -60,4 +61,9 @@ impl InjectNmi {
     pub(super) fn remark(&self) -> String {
         "its operating system stops here".into()
     }
+}
+
+gates! {
+    "crash dump", "where the BMC is silent or cannot do it, the switchover goes on without a dump, with a warning",
+        Open, "a dump is worth less than the service", an_agent_switches_off_what_a_dead_bmc_cannot;
 }

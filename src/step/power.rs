@@ -364,6 +364,8 @@ impl PowerBack {
 }
 
 gates! {
+    "power-off", "a silent BMC keeps the power-off from being seen: the question is left to the fence",
+        Open, "the fence asks again, and more strictly", an_agent_switches_off_what_a_dead_bmc_cannot;
     "started by us", "a destination that is On counts as started only when this run meant to start it",
         Closed, "somebody else's start opens whatever its firmware names", a_destination_that_is_on_already_is_not_taken_for_started;
     "everything back", "the source is started again only when all its records and boot settings are back and the spare is Off",

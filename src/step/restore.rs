@@ -3,6 +3,7 @@
 use super::boot::BRIEFLY;
 use super::reserve::{held, record};
 use super::*;
+use crate::model::gate_table::gates;
 
 /// The source stays off when its feed comes back. Part of the fence where the BMC offers it; what it was is kept in the
 /// plan, for the way back and for failback.
@@ -122,4 +123,10 @@ impl NoteDebt {
     pub(super) fn remark(&self) -> String {
         String::new()
     }
+}
+
+gates! {
+    "restore policy", "AlwaysOff is set where the BMC offers it; where it cannot be set the switchover goes on with a warning",
+        Open, "it guards against a feed that comes back, and the fence against all that is seen",
+        a_restore_policy_that_cannot_be_set_is_left_with_a_warning;
 }

@@ -1,6 +1,6 @@
 //! Crash enumeration: every durable point, whatever survives of it, and all pairs of points.
 
-use coldswap_sim::engine::Outcome;
+use coldswap_sim::engine::{Event, Outcome};
 use coldswap_sim::model::*;
 use coldswap_sim::plan::{Plan, Request, plan};
 use coldswap_sim::runbook::*;
@@ -150,6 +150,47 @@ fn killed_at_every_pair_of_points() {
     }
     println!("{runs} runs killed twice over {} points in {:.1} s", whole.points, began.elapsed().as_secs_f64());
     assert!(runs > 1_000, "{runs}");
+}
+
+/// Whoever takes a run up finds the fence in the journal; only the looks are made again.
+#[test]
+fn a_fence_that_is_recorded_is_not_sent_again() {
+    let (fleet, pairs) = fleet(1, 1);
+    let plan = Arc::new(plan_for(&fleet, &pairs, 1, Span::secs(1)));
+    let at = 1 + plan.switchovers[0].steps.iter().take_while(|s| !matches!(s, Step::Fence(_))).count();
+    let whole = run(&plan, &fleet, 1, Faults::default(), &[], Bugs::default());
+    let mut fenced = 0;
+    for point in 1..=whole.points {
+        for survives in WAYS {
+            let run = run(&plan, &fleet, 1, Faults::default(), &[CrashAt { point, survives }], Bugs::default());
+            let is_held = |e: &Event| matches!(e, Event::Achieved { step, .. } if *step as usize == at);
+            let Some(held) = run.journal.iter().position(|e| is_held(&e.event)) else { continue };
+            fenced += 1;
+            let sent_again = |e: &Event| matches!(e, Event::Intended { step, .. } if *step as usize == at);
+            assert!(!run.journal[held..].iter().any(|e| sent_again(&e.event)), "{point} {survives:?}: {:#?}", run.journal);
+        }
+    }
+    assert!(fenced > 20, "{fenced}");
+}
+
+#[test]
+fn a_template_sees_the_world_of_its_step() {
+    let (fleet, pairs) = fleet(1, 2);
+    let mut book = runbook(&fleet, &pairs, 1, Span::millis(300));
+    let text = "{{ source.targets | length }} {{ destination.targets | length }}";
+    for hook in &mut book.hooks {
+        let argv = vec![Template::parse(text, Names::Switchover, &BTreeMap::new()).expect("a template")];
+        hook.action = ActionTemplate::Run { argv, env: BTreeMap::new(), directory: None, digest: None };
+    }
+    let plan = plan_for_runbook(&book, &fleet, Span::secs(1));
+    let hooks = plan.switchovers[0].steps.iter().filter_map(Step::hook);
+    let seen: Vec<&str> = hooks
+        .map(|h| match &h.action {
+            HookAction::Run(run) => run.argv[0].as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(seen, ["2 0", "2 0", "0 2", "0 2"], "two before the move, two after it");
 }
 
 mod planted {

@@ -1,11 +1,12 @@
 //! The table of gates, and those of the gates that no other test shows by itself.
 
 use crate::crash::plan_for;
+use crate::lessons::test_names;
 use coldswap::cli::gates;
 use coldswap_sim::model::*;
 use coldswap_sim::plan::Plan;
 use coldswap_sim::sim::fleet;
-use coldswap_sim::step::{AwaitBoot, Context, LeaveMaintenance, Observation, Query, Step, Verdict, meaning};
+use coldswap_sim::step::{AwaitBoot, Context, LeaveMaintenance, Observation, Query, SetRestorePolicy, Step, Verdict, meaning};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -22,7 +23,8 @@ fn the_page_of_gates_is_what_the_code_declares() {
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), gates::page(), "COLDSWAP_BLESS=1 writes it");
 }
 
-fn texts(directory: &Path, found: &mut Vec<(String, String)>) {
+/// The sources below a folder, each with its name from the root.
+pub fn texts(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -47,12 +49,11 @@ fn each_gate_names_a_test_that_is_there_and_none_is_forgotten() {
     let all = gates::all();
     let listed: BTreeSet<String> = all.iter().map(|g| g.file.to_owned()).collect();
     assert_eq!(listed, declaring, "every file that declares gates is in a list of its module, and the list in cli/gates.rs");
+    let tests: BTreeSet<&str> = files.iter().flat_map(|(_, text)| test_names(text)).collect();
     let mut names = BTreeSet::new();
     for gate in all {
         assert!(names.insert(gate.name), "two gates are called {}", gate.name);
-        let shown = format!("fn {}(", gate.test);
-        let there = files.iter().any(|(_, text)| text.split("#[test]").skip(1).any(|rest| rest.contains(&shown)));
-        assert!(there, "gate `{}`: there is no test `{}`", gate.name, gate.test);
+        assert!(tests.contains(gate.test), "gate `{}`: there is no test `{}`", gate.name, gate.test);
         assert!(!gate.why.is_empty() && !gate.guards.contains('|') && !gate.why.contains('|'), "{gate:?}");
     }
 }
@@ -237,4 +238,20 @@ fn a_plan_that_breaks_a_rule_on_paper_is_refused() {
     let refused =
         coldswap_sim::plan::plan(&crate::crash::runbook(&fleet, &ends, 1, Span::millis(300)), &fleet, &request).expect_err("refused");
     assert_eq!(refused.0.iter().map(|d| d.code).collect::<Vec<_>>(), [coldswap_sim::diagnostic::codes::UNSAFE_PLAN], "{:?}", refused.0);
+}
+
+#[test]
+fn a_restore_policy_that_cannot_be_set_is_left_with_a_warning() {
+    let (_, plan) = one();
+    let step = Step::SetRestorePolicy(SetRestorePolicy {
+        machine: plan.switchovers[0].source.clone(),
+        policy: PowerRestorePolicy::AlwaysOff,
+        was: PowerRestorePolicy::LastState,
+        landing: Span::ZERO,
+    });
+    for why in [ReasonCode::NoVoucher, ReasonCode::TimedOut, ReasonCode::Exhausted, ReasonCode::Refused] {
+        assert!(step.may_be_left(why, true), "{why}");
+    }
+    // Another machine at that address is no matter of a policy.
+    assert!(!step.may_be_left(ReasonCode::WrongMachine, true));
 }

@@ -223,6 +223,19 @@ fn the_brake_lets_no_start_too_many_and_none_too_few() {
 }
 
 #[test]
+fn a_node_without_the_domain_is_not_counted_and_the_plan_says_so() {
+    let (mut fleet, pairs) = stage();
+    for node in [pairs[0].0, pairs[0].1] {
+        fleet.nodes.get_mut(&node).expect("a node").failure_domain.rack = None;
+    }
+    let plan = plan_of(&fleet, &pairs, |r| r.limits.per_domain = BTreeMap::from([("rack".to_owned(), 1)]));
+    let uncounted: Vec<_> = plan.switchovers.iter().filter(|s| s.domains.is_empty()).collect();
+    assert_eq!(uncounted.len(), 1);
+    assert_eq!(uncounted[0].warnings.iter().filter(|w| w.contains("`limits.per_domain` does not count")).count(), 2);
+    assert_eq!(told(&plan, &fleet, Stage::default()).expect("all well").1, Tally::from([(Outcome::SwitchedOver, 8)]));
+}
+
+#[test]
 fn a_rollback_takes_back_what_flies_and_skips_what_waits() {
     let (fleet, pairs) = stage();
     let plan = plan_of(&fleet, &pairs, |r| r.hooks.push(prompt("ask", HookPoint::PostMigration, "good", Span::secs(600))));

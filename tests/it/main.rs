@@ -17,6 +17,7 @@ mod hooks;
 mod inventory;
 mod language;
 mod lease;
+mod lessons;
 mod matching;
 mod people;
 mod redfish;

@@ -7,6 +7,7 @@ use super::SqliteStore;
 use super::journal::known_run;
 use super::writer::Failure;
 use crate::adapter::clock::{boot_id, since_boot};
+use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::ports::{Deadline, Lease, RunLease, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -160,4 +161,10 @@ impl SqliteStore {
             Ok(())
         })?)
     }
+}
+
+gates! {
+    "token", "the journal and the inventory take writes of a run's newest executor only, tested inside the transaction",
+        Closed, "who was superseded does not know it yet",
+        a_lease_that_has_ended_is_taken_and_its_token_is_worth_nothing_any_more;
 }

@@ -21,6 +21,7 @@ mod rows;
 mod writer;
 
 pub use inventory::ImportError;
+pub(super) use lease::GATES;
 pub use migrate::FORMAT;
 
 use crate::model::{StoreId, Time};

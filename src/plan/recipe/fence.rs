@@ -2,6 +2,7 @@
 
 use super::hooks::render_sensitive;
 use super::*;
+use crate::model::gate_table::gates;
 use crate::runbook::{AgentTemplate, ExpressionError, SensitiveTemplate, VoucherTemplate};
 use std::collections::BTreeSet;
 
@@ -157,4 +158,9 @@ impl Cook<'_> {
         );
         Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings: clear.settings.clone(), debt }))
     }
+}
+
+gates! {
+    "shared outlet", "a source whose fence agent would switch another node as well is left out",
+        Closed, "a fence that takes a healthy machine down is worse than none", an_outlet_that_switches_another_node_is_refused;
 }
