@@ -76,9 +76,10 @@ impl Ended {
         if line.is_empty() { self.how.clone() } else { format!("{}: {}", self.how, &line[from..]) }
     }
 
-    /// The word `off` by itself: `Status: OFF`.
+    /// The word `off` and not the word `on`: `Status: OFF`. A usage message, which may end with the same 2, has both.
     fn says_off(&self) -> bool {
-        self.said.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("off"))
+        let says = |what: &str| self.said.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case(what));
+        says("off") && !says("on")
     }
 }
 
@@ -227,6 +228,7 @@ mod tests {
             ("echo Status: OFF; exit 2", Ok(PlugState::Off)),
             ("echo Status: OFF", Ok(PlugState::On)),
             ("exit 2", Err("not a word of off")),
+            ("echo 'usage: fence_x --action {on,off,status}'; exit 2", Err("not a word of off")),
             ("echo unable to switch offline; exit 2", Err("not a word of off")),
             ("echo no route >&2; exit 1", Err("exit 1: no route")),
             ("kill -9 $$", Err("signal 9")),

@@ -64,6 +64,11 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
 
 /// What the BMC says against it; silence and Off say nothing.
 fn contradicts(node: &Node, seen: &Result<SystemReading, Fault>) -> Option<String> {
+    if let Err(fault) = seen
+        && fault.kind == FaultKind::Refused
+    {
+        return Some(format!("the BMC of `{}` answers and refuses to say: {fault}", node.name));
+    }
     let reading = seen.as_ref().ok()?;
     if node.identity.recognises(&reading.identity) == Some(false) {
         return Some(format!("another machine answers at the BMC of `{}`: correct its address first", node.name));

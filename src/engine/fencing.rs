@@ -18,7 +18,11 @@ impl Engine {
     pub(super) fn stand_in(&self, now: Time, index: usize) -> StandIn {
         let track = &self.progress.tracks[index];
         let Some(fence) = &track.fence else { return StandIn::None };
-        let counts = track.phase == Phase::Forward && !matches!(self.step(index), Some(Step::AwaitBoot(_)));
+        let counts = match self.step(index) {
+            Some(Step::Confirm(_)) => true,
+            Some(Step::PowerOn(_)) => track.phase == Phase::Forward && !track.intended,
+            _ => track.phase == Phase::Forward && !track.past_return,
+        };
         match fence.until.filter(|until| counts && *until <= now) {
             None => StandIn::Holds,
             Some(until) => {

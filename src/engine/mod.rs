@@ -297,6 +297,7 @@ impl Engine {
             sent: self.flights.get(index).is_some_and(|f| f.told_at.is_some()),
             attempt: track.attempt,
             number: track.number(),
+            spoke: track.spoke,
         }
     }
 

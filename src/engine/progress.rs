@@ -47,6 +47,8 @@ pub struct Track {
     pub levels_changed: u32,
     /// What another than the BMC vouched for, until the source is seen or told On.
     pub fence: Option<Held>,
+    /// When its source was last seen or told On, or answered while another voucher was asked.
+    pub spoke: Option<Time>,
     /// What is owed although it went well.
     pub debt: Option<String>,
     /// What was answered to the prompt in hand.
@@ -129,6 +131,7 @@ impl Progress {
             level: 0,
             levels_changed: 0,
             fence: None,
+            spoke: None,
             debt: None,
             answer: None,
             recalled: None,
@@ -172,7 +175,7 @@ impl Progress {
         let index = plan.index(id).ok_or_else(|| bad(format!("a plan without {id}")))?;
         let switchover = &plan.switchovers[index];
         let track = &mut self.tracks[index];
-        track.void_fence(switchover.source.node, &entry.event);
+        track.void_fence(switchover.source.node, entry);
         if !self.started || !track.step_event(&switchover.steps, entry) {
             return Err(bad(format!("{id} ({:?})", track.phase)));
         }

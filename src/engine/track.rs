@@ -91,17 +91,21 @@ impl Track {
     }
 
     /// An On of the source that was seen or told ends whatever an agent or a person said.
-    pub(super) fn void_fence(&mut self, source: NodeId, event: &Event) {
+    pub(super) fn void_fence(&mut self, source: NodeId, entry: &Entry) {
         let on = |reads: &[Read]| reads.iter().any(|r| r.node == source && matches!(r.power, PowerState::On | PowerState::PoweringOn));
-        let void = match event {
+        let void = match &entry.event {
             Event::Intended { before, command: Told::Reset { node, reset }, .. } => (*node == source && reset.starts()) || on(before),
             Event::Intended { before, .. } => on(before),
             Event::Achieved { after, .. } => on(after),
             Event::CuttingOff { .. } => true,
+            Event::RollingBack { why, .. } | Event::Finished { why: Some(why), .. } => why.code == ReasonCode::SourceOn,
+            // The BMC took the question back.
+            Event::FenceLevel { level: 0, .. } => true,
             _ => false,
         };
         if void {
             self.fence = None;
+            self.spoke = Some(entry.at);
         }
     }
 
@@ -143,7 +147,8 @@ impl Track {
         let mut begun = self.begun_steps.clone();
         // A fence that was begun may have switched off what a power-off that was left undone did not.
         let off = forward.iter().position(|s| matches!(s, Step::PowerOff(_)));
-        if let Some(off) = off.filter(|at| begun.iter().any(|b| forward[*b].fence().is_some()) && !begun.contains(at)) {
+        let told = self.last_power.is_some() && begun.iter().any(|b| forward[*b].fence().is_some());
+        if let Some(off) = off.filter(|at| told && !begun.contains(at)) {
             begun.push(off);
             begun.sort_unstable();
         }
@@ -156,11 +161,16 @@ impl Track {
         let Some(pair) = forward.iter().find_map(Step::pair) else { return Vec::new() };
         let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new() };
         if !moved {
-            return std::iter::once(Step::Confirm(confirm)).chain(self.way_back(forward)).collect();
+            // Confirm has waited for whatever may still land. A source that runs by now serves, and is not switched off for it.
+            let back = self.way_back(forward).into_iter().filter(|step| !matches!(step, Step::PowerOff(_)));
+            return std::iter::once(Step::Confirm(confirm)).chain(back).collect();
         }
         let mut rest = Vec::new();
-        for step in forward {
+        let started = forward.iter().position(Step::starts_destination).unwrap_or(forward.len());
+        for (at, step) in forward.iter().enumerate() {
             match step {
+                // What is left to do after the start: what the source's firmware still opens, and the way home's own ends.
+                Step::NoteDebt(_) | Step::LeaveMaintenance(_) | Step::SetRestorePolicy(_) if at > started => rest.push(step.clone()),
                 Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
                 Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
                 Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),

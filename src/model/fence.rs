@@ -44,8 +44,10 @@ const MANNERS: [&str; 20] = [
     "verbose_level",
 ];
 
-/// Options that would make an agent do something else than what it is called for, or write down what it is told.
-pub const FORBIDDEN_OPTIONS: [&str; 9] = ["action", "option", "help", "version", "debug", "debug_file", "list", "status", "metadata"];
+/// Options that would make an agent do something else than what it is called for, write down what it is told, or take a
+/// plug that is not there for one that is off.
+pub const FORBIDDEN_OPTIONS: [&str; 10] =
+    ["action", "option", "help", "version", "debug", "debug_file", "list", "status", "metadata", "missing_as_off"];
 
 /// An option's name as it is written today.
 pub fn option_name(name: &str) -> &str {

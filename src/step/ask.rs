@@ -136,6 +136,8 @@ pub struct Context {
     pub stand_in: StandIn,
     /// For what expires.
     pub now: Time,
+    /// When the source was last seen or told On, or took its question back from another voucher.
+    pub spoke: Option<Time>,
 }
 
 /// The recorded fence, where another than the BMC vouched.
@@ -152,7 +154,7 @@ pub enum StandIn {
 impl Context {
     /// Before anything was begun.
     pub fn fresh(holder: Holder, number: u32, now: Time) -> Context {
-        Context { holder, begun: false, sent: false, attempt: 0, number, level: 0, stand_in: StandIn::None, now }
+        Context { holder, begun: false, sent: false, attempt: 0, number, level: 0, stand_in: StandIn::None, now, spoke: None }
     }
 }
 

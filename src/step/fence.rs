@@ -79,7 +79,7 @@ impl Fence {
             Some(level) => match (self.bmc_decides(&seen[0]), level) {
                 (Some(verdict), _) => verdict,
                 (None, FenceLevel::Agents(calls)) => by_agents(cx, calls, &seen[3..]),
-                (None, FenceLevel::Attestation { expires }) => self.by_attestation(cx, *expires, &seen[3]),
+                (None, FenceLevel::Attestation { expires }) => self.by_attestation(cx, *expires, &seen[1], &seen[3]),
             },
         };
         if verdict == Verdict::Satisfied { self.landed(seen) } else { verdict }
@@ -119,7 +119,9 @@ impl Fence {
         }
     }
 
-    fn by_attestation(&self, cx: &Context, expires: Span, seen: &Observation) -> Verdict {
+    /// A word counts from the moment it was given, and nothing that was so before: not after an On that was seen or told, by
+    /// whichever run, nor after the BMC has answered for itself.
+    fn by_attestation(&self, cx: &Context, expires: Span, node: &Observation, seen: &Observation) -> Verdict {
         let name = &self.pair.source.name;
         let wait = |what: String| {
             let text = format!("{what}; look at the machine, then `coldswap attest {name} --off --by NAME --reason TEXT`");
@@ -129,6 +131,9 @@ impl Fence {
             Observation::Attestation(None) => wait(format!("nobody has attested that `{name}` is off")),
             Observation::Attestation(Some(word)) => match &word.used_by {
                 Some(used) if *used != cx.holder => wait(format!("the attestation of {} for `{name}` was used by {used}", word.by)),
+                _ if last_on(cx, node).is_some_and(|on| word.at <= on) => {
+                    wait(format!("the attestation of {} for `{name}` is older than what its BMC last said or was told", word.by))
+                }
                 _ if word.counts_until(expires) <= cx.now => {
                     wait(format!("the attestation of {} for `{name}` expired at {}", word.by, word.counts_until(expires)))
                 }
@@ -208,6 +213,15 @@ fn describe(level: &FenceLevel) -> String {
         }
         FenceLevel::Attestation { expires } => format!("a person's attestation (counts {expires})"),
     }
+}
+
+/// When the machine was last seen On, told On by any run, or answered for itself.
+fn last_on(cx: &Context, node: &Observation) -> Option<Time> {
+    let told = match node {
+        Observation::Node(node, _) => node.power_mark.filter(|mark| mark.reset.starts()).map(|mark| mark.sent_at),
+        _ => None,
+    };
+    cx.spoke.max(told)
 }
 
 /// Every plug must be off by `status`, after an `off` of ours. An agent's exit from `off` achieves nothing (rule S5).

@@ -63,7 +63,8 @@ fn describe(identity: &Identity) -> String {
 /// machine's identity. A BMC that says anything else is never overridden.
 pub fn leaves_open(machine: &Machine, seen: &Observation) -> bool {
     match seen {
-        Observation::Unreadable(_) => true,
+        // A BMC that refuses to say (a locked account, another certificate) is there, and its machine may well run.
+        Observation::Unreadable(fault) => fault.kind != FaultKind::Refused,
         Observation::System(reading) => reading.power == PowerState::Off && machine.identity.recognises(&reading.identity).is_none(),
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! Steps that are changes of the inventory: maintenance, connectors, targets, instance.
 
-use super::guard::{both_off, source_off};
+use super::guard::{Seen, both_off, power_of};
 use super::reserve::{record, unreadable};
 use super::*;
 use crate::model::gate_table::gates;
@@ -79,11 +79,20 @@ impl LeaveMaintenance {
         [Query::Node(self.machine.node)].into_iter().chain(power).collect()
     }
 
-    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        if let Some(Err(verdict)) = seen.get(1).map(|seen| source_off(cx, &self.machine, seen)) {
-            return verdict;
+    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+        // Only a look says so here: who vouched for the fence speaks of that moment.
+        match seen.get(1).map(|seen| power_of(&self.machine, seen)) {
+            None | Some(Seen::Off) => {}
+            Some(Seen::On) => {
+                let text = format!("`{}` is On and must be Off to leave maintenance", self.machine.name);
+                return Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text));
+            }
+            Some(Seen::Neither(why)) => return Verdict::Wait(why),
+            Some(Seen::Wrong(why)) => return Verdict::Refuse(why),
         }
         match record(&self.machine, seen) {
+            // It would be a spare again, with firmware that opens another's volume.
+            Ok((node, _)) if self.off && node.debt.is_some() => Verdict::Satisfied,
             Ok((node, _)) if node.maintenance.as_ref().is_some_and(|m| m.reason == self.reason) => Verdict::Act,
             Ok(_) => Verdict::Satisfied,
             Err(wait) => wait,

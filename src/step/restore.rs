@@ -24,6 +24,14 @@ impl SetRestorePolicy {
         if let Err(verdict) = held(cx, &self.machine, &seen[1]) {
             return verdict;
         }
+        // What its firmware opens is another's: mains power must not start it.
+        if let Observation::Node(node, _) = &seen[1]
+            && node.debt.is_some()
+            && self.policy != PowerRestorePolicy::AlwaysOff
+        {
+            let text = format!("`{}` owes something and stays off when mains power returns", self.machine.name);
+            return Verdict::Refuse(Reason::new(ReasonCode::Refused, text));
+        }
         let reading = match &seen[0] {
             Observation::System(reading) => reading,
             Observation::Unreadable(fault) => {

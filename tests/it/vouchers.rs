@@ -5,7 +5,7 @@ use coldswap_sim::model::*;
 use coldswap_sim::plan::{LeftOutCode, Plan, Request, plan, render};
 use coldswap_sim::runbook::*;
 use coldswap_sim::sim::fleet;
-use coldswap_sim::step::Step;
+use coldswap_sim::step::{Context, FenceLevel, Observation, Step, Verdict};
 use std::collections::BTreeMap;
 
 fn agent(name: &str, options: &[(&str, &str)]) -> AgentTemplate {
@@ -111,4 +111,70 @@ fn the_restore_policy_is_set_where_the_bmc_offers_one_and_given_back() {
     let Step::SetRestorePolicy(set) = &steps[at] else { panic!("the step") };
     assert_eq!((set.policy, set.was), (PowerRestorePolicy::AlwaysOff, PowerRestorePolicy::LastState));
     assert!(!plan.switchovers[0].warnings.iter().any(|w| w.contains("restore policy")), "{:?}", plan.switchovers[0].warnings);
+}
+
+#[test]
+fn an_agent_that_would_be_told_of_the_destination_vouches_for_nothing() {
+    let level = VoucherTemplate::Agents(vec![agent("fence_apc", &[("plug", "{{ destination.labels.outlet }}")])]);
+    let plan = planned(vec![level], |fleet| {
+        fleet.nodes.values_mut().for_each(|n| drop(n.labels.insert("outlet".into(), Scalar::Text(n.name.clone()))));
+    });
+    assert_eq!((codes(&plan), plan.switchovers.len()), (vec![LeftOutCode::FenceIncomplete; 2], 0));
+}
+
+#[test]
+fn neither_case_nor_spaces_tell_two_outlets_apart() {
+    let level = VoucherTemplate::Agents(vec![agent("fence_apc", &[("ip", "10.0.0.9"), ("plug", "{{ source.labels.outlet }}")])]);
+    let plan = planned(vec![level], |fleet| {
+        for (name, outlet) in [("source-00", "A1"), ("spare-01", "a1 ")] {
+            let node = fleet.nodes.values_mut().find(|n| n.name == name).expect("a node");
+            node.labels.insert("outlet".into(), Scalar::Text(outlet.into()));
+        }
+    });
+    assert_eq!(codes(&plan), [LeftOutCode::PlugShared]);
+}
+
+/// What the fence of a silent source says at the level of a person's word, given at second 100.
+fn attested(spoke: Option<u64>, mark: Option<(ResetType, u64)>, silence: Fault) -> Verdict {
+    let plan = planned(Vec::new(), |fleet| fleet.live.values_mut().for_each(|_| ()));
+    let mut fence = plan.switchovers[0].steps.iter().find_map(|s| s.fence().cloned()).expect("a fence");
+    fence.levels = vec![FenceLevel::Attestation { expires: Span::mins(30) }];
+    let at = |s: u64| Time(0) + Span::secs(s);
+    let holder = Holder { run: "r-1".into(), switchover: SwitchoverId(1) };
+    let (mut source, mut destination) = {
+        let (fleet, ends) = fleet(1, 1);
+        (fleet.nodes[&ends[0].0].clone(), fleet.nodes[&ends[0].1].clone())
+    };
+    (source.id, destination.id) = (fence.pair.source.node, fence.pair.destination.node);
+    source.reservation = Some(holder.clone());
+    destination.reservation = Some(holder.clone());
+    source.power_mark = mark.map(|(reset, sent)| PowerMark { reset, sent_at: at(sent), lands_by: at(sent) });
+    let word = Attestation {
+        id: 1,
+        node: source.id,
+        by: "kim".into(),
+        reason: "looked".into(),
+        at: at(100),
+        expires_at: at(10_000),
+        used_by: Some(holder.clone()),
+    };
+    let cx = Context { level: 1, spoke: spoke.map(at), ..Context::fresh(holder, 1, at(200)) };
+    let node = |n: Node| Observation::Node(std::sync::Arc::new(n), None);
+    let seen = [Observation::Unreadable(silence), node(source), node(destination), Observation::Attestation(Some(Box::new(word)))];
+    Step::Fence(fence).evaluate(&cx, &seen)
+}
+
+#[test]
+fn an_attestation_does_not_count_after_an_on_or_against_a_bmc_that_refuses_to_say() {
+    let silent = || Fault::transient("no route to host");
+    assert_eq!(attested(None, None, silent()), Verdict::Satisfied);
+    assert_eq!(attested(Some(99), Some((ResetType::On, 99)), silent()), Verdict::Satisfied);
+    assert_eq!(attested(None, Some((ResetType::ForceOff, 150)), silent()), Verdict::Satisfied);
+    let refused = |verdict: Verdict| match verdict {
+        Verdict::Wait(why) => why.code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(attested(Some(150), None, silent())), ReasonCode::NotAttested, "seen On since");
+    assert_eq!(refused(attested(None, Some((ResetType::On, 150)), silent())), ReasonCode::NotAttested, "told On since");
+    assert_eq!(refused(attested(None, None, Fault::refused("401"))), ReasonCode::Silent, "a locked account is no silence");
 }

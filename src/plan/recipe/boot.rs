@@ -86,7 +86,8 @@ impl Cook<'_> {
         let wanted = BootOverride { target, enabled: Some("Continuous".into()) };
         let was = if active(&destination) { destination } else { off.clone() };
         BootSteps {
-            clear: (active(&source) && can_clear).then(|| ClearSourceBoot {
+            // A silent machine may well be told to boot from the network: nobody knows.
+            clear: ((active(&source) || self.is_silent()) && can_clear).then(|| ClearSourceBoot {
                 pair: self.pair.clone(),
                 settings: only(off),
                 was: only(source.clone()),

@@ -28,7 +28,7 @@ impl Plugs {
             let nodes: Vec<NodeId> = if named { fleet.nodes.keys().copied().collect() } else { sources.to_vec() };
             for node in nodes {
                 // A node that lacks what the options speak of is not switched by them.
-                if let Ok(call) = render(agent, &scope(runbook, fleet, node, node)) {
+                if let Ok(call) = render(agent, &scope(runbook, fleet, node)) {
                     plugs.add(call, node);
                     plugs.names.extend(fleet.nodes.get(&node).map(|n| (node, n.name.clone())));
                 }
@@ -38,7 +38,7 @@ impl Plugs {
     }
 
     fn add(&mut self, call: AgentCall, node: NodeId) {
-        let list = self.by_node.entry(call.plug()).or_default();
+        let list = self.by_node.entry(key(&call)).or_default();
         match list.iter_mut().find(|(known, _)| known.switches_the_same(&call)) {
             Some((_, nodes)) => drop(nodes.insert(node)),
             None => list.push((call, BTreeSet::from([node]))),
@@ -47,7 +47,7 @@ impl Plugs {
 
     /// Another node that the call would switch as well.
     fn shared(&self, call: &AgentCall, own: NodeId) -> Option<&str> {
-        let list = self.by_node.get(&call.plug())?;
+        let list = self.by_node.get(&key(call))?;
         list.iter()
             .filter(|(known, _)| known.switches_the_same(call))
             .flat_map(|(_, nodes)| nodes)
@@ -64,8 +64,14 @@ fn agents(runbook: &Runbook) -> impl Iterator<Item = &AgentTemplate> {
     })
 }
 
-fn scope(runbook: &Runbook, fleet: &Fleet, source: NodeId, destination: NodeId) -> Scope {
-    Scope::new(&runbook.vars).with("source", fleet, source).with("destination", fleet, destination)
+/// As calls are compared: neither case nor spaces tell two outlets apart.
+fn key(call: &AgentCall) -> String {
+    call.plug().split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// Of the source alone: an agent that is told of the destination would vouch for the wrong machine.
+fn scope(runbook: &Runbook, fleet: &Fleet, source: NodeId) -> Scope {
+    Scope::new(&runbook.vars).with("source", fleet, source)
 }
 
 fn render(agent: &AgentTemplate, scope: &Scope) -> Result<AgentCall, (String, ExpressionError)> {
@@ -103,7 +109,7 @@ impl Cook<'_> {
             VoucherTemplate::Attestation { expires } => return Ok(FenceLevel::Attestation { expires: *expires }),
             VoucherTemplate::Agents(agents) => agents,
         };
-        let scope = scope(self.runbook, self.fleet, self.source.id, self.destination.id);
+        let scope = scope(self.runbook, self.fleet, self.source.id);
         let mut calls = Vec::with_capacity(agents.len());
         for agent in agents {
             let name = &self.source.name;
@@ -150,13 +156,15 @@ impl Cook<'_> {
 
     /// What is noted where somebody else vouches: nobody could reach the source's firmware then.
     pub(super) fn note_debt(&self, boot: &super::boot::BootSteps) -> Option<Step> {
-        let clear = boot.clear.as_ref().filter(|_| self.silent().is_some())?;
+        self.silent()?;
+        // Where nothing of ours clears it, nothing is known of a silent machine's firmware either.
+        let settings = boot.clear.as_ref().map(|clear| clear.settings.clone()).or(self.is_silent().then(BootSettings::default))?;
         let debt = format!(
             "never power it on as it is: its boot configuration could not be taken away and opens what `{}` has now; clear it first, then \
              `coldswap inventory set {} debt=`",
             self.destination.name, self.source.name
         );
-        Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings: clear.settings.clone(), debt }))
+        Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings, debt }))
     }
 }
 
