@@ -28,7 +28,7 @@ BAD = [{"do": "drop", "chance": "2%"}, {"do": "busy", "by": "1s", "chance": "2%"
        {"do": "hang", "chance": "1%"}]
 # Wall as a multiple of the floor that no change may exceed on two cores, which the simulated fleet and the store share.
 # These bounds catch a relapse; what is aimed at is 1.1, 1.15, 1.25 and 2.
-BOUNDS = {100: 2.0, 500: 4.0, 1000: 7.0, 5000: 20.0}
+BOUNDS = {100: 1.6, 500: 2.8, 1000: 4.5, 5000: 20.0}
 
 
 def machines(latency, soft=SOFT, on=ON):
