@@ -1,4 +1,4 @@
-//! Every code of the language, with what it means and what to do; `coldswap explain-code` prints this table.
+//! Every code of the language, with what it means and what to do.
 //!
 //! `P0..` a plan cannot be made, or not a safe one;
 //! `R0..` the file cannot be read or is not shaped as its kind wants; `R1..` what a runbook says makes no sense;
@@ -83,7 +83,7 @@ codes! {
         "write number and unit together";
     EMPTY_FILE = "R008", "the file holds nothing",
         "the file is empty or holds comments only",
-        "begin with `apiVersion: coldswap/v1` and `kind:`; `coldswap init` writes examples";
+        "begin with `apiVersion: coldswap/v1` and `kind:`; `runbooks/` and `examples/` hold whole ones";
     TOO_LARGE = "R009", "the file is too large",
         "a runbook, configuration, lab or drill is limited to 4 MiB, an inventory to 64 MiB, and both to a number of values",
         "split the file; keep large inventories in the store";
