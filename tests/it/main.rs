@@ -1,10 +1,13 @@
 mod assign;
+mod assign_brute;
 mod assignment_laws;
 mod bmcsim;
 mod cli;
 mod cli_switchover;
 mod conformance;
 mod corpus;
+mod coverage;
+mod coverage_docs;
 mod crash;
 mod drill;
 mod failback;
