@@ -131,6 +131,8 @@ pub trait Store: Send + Sync {
     /// same commit.
     fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// These machines were seen On at that time: no attestation from before it counts for anybody any more.
+    fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError>;
     /// Put a request into a run's mailbox; its number. Durable when it returns.
     fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError>;
     /// Requests with a number above `after`, in order.

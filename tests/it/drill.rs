@@ -81,6 +81,8 @@ fn a_drill_of_the_real_inventory_reaches_nothing() {
 fn who_has_no_way_out_is_told_with_the_reason_and_the_seed() {
     let place = Place::new(Span(50));
     place.run(&["inventory", "discover"]).code(0);
+    // Times are assumed, and such machines take longer than the second that the other tests allow.
+    place.write("coldswap.yaml", "apiVersion: coldswap/v1\nkind: Config\n");
     let drill = "apiVersion: coldswap/v1\nkind: Drill\nseeds: 12\nfaults: [{machine: spare-1, request: boot, do: ignore}]\n";
     place.write("drill.yaml", drill);
     let found = place.json(&["drill", "runbook.yaml", "--drill", "drill.yaml"], 4);

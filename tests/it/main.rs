@@ -1,5 +1,6 @@
 mod assign;
 mod assignment_laws;
+mod before_dark;
 mod bmcsim;
 mod cli;
 mod cli_switchover;

@@ -175,6 +175,11 @@ impl Redfish {
     }
 }
 
+/// Of a command only the reads that go before it are merely answered: it was not sent.
+fn unsent(fault: Fault) -> Fault {
+    if fault.kind == FaultKind::Answered { Fault::transient(fault.detail) } else { fault }
+}
+
 #[async_trait]
 impl Bmc for Redfish {
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
@@ -188,7 +193,7 @@ impl Bmc for Redfish {
         let place = line.place(at.system.as_deref()).await?;
         let (look, answer) = line.look_closely(&place).await?;
         if look.is_empty() {
-            return Err(Fault::transient(format!("{} answered with next to nothing; the BMC may be restarting", line.shown(&place.url))));
+            return Err(Fault::answered(format!("{} answered with next to nothing; the BMC may be restarting", line.shown(&place.url))));
         }
         let system: facts::System = answer.parse(&line.shown(&place.url))?;
         let reading = look.reading();
@@ -209,8 +214,8 @@ impl Bmc for Redfish {
 
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        line.reset(&place, reset, deadline).await
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
+        line.reset(&place, reset, deadline).await.map_err(unsent)
     }
 
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault> {
@@ -221,13 +226,13 @@ impl Bmc for Redfish {
 
     async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
         if let Some(iscsi) = &settings.iscsi {
-            line.set_iscsi_boot(&place, iscsi, deadline).await?;
+            line.set_iscsi_boot(&place, iscsi, deadline).await.map_err(unsent)?;
         }
         if let Some(boot) = &settings.boot_override {
             // With the first half written, nobody can say that nothing happened.
-            let half = |fault: Fault| if settings.iscsi.is_some() { Fault::unknown(fault.detail) } else { fault };
+            let half = |fault: Fault| if settings.iscsi.is_some() { Fault::unknown(fault.detail) } else { unsent(fault) };
             line.set_override(&place, boot, deadline).await.map_err(half)?;
         }
         Ok(())
@@ -235,8 +240,8 @@ impl Bmc for Redfish {
 
     async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        line.set_restore_policy(&place, policy, deadline).await
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
+        line.set_restore_policy(&place, policy, deadline).await.map_err(unsent)
     }
 
     async fn close(&self) {

@@ -273,7 +273,7 @@ impl Line {
         let systems = match self.root(&auth).await.map_err(Fault::from)?.systems.as_deref() {
             Some(path) => self.address.url(path)?,
             None => {
-                return Err(Fault::transient(format!("{address} does not say where its systems are; if this stays so, set `bmc.system`")));
+                return Err(Fault::answered(format!("{address} does not say where its systems are; if this stays so, set `bmc.system`")));
             }
         };
         let mut found = Vec::new();
@@ -286,7 +286,7 @@ impl Line {
             next = page.next.map(|n| self.address.url(&n)).transpose()?;
         }
         match found.as_slice() {
-            [] => Err(Fault::transient(format!("{address} has no system; if this stays so, set `bmc.system`"))),
+            [] => Err(Fault::answered(format!("{address} has no system; if this stays so, set `bmc.system`"))),
             [one] => self.address.url(one),
             several => {
                 let names: Vec<String> = several.iter().map(|s| format!("`{s}`")).collect();
