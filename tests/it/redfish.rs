@@ -3,7 +3,7 @@
 mod boot;
 mod deadline;
 mod fake;
-mod hardware;
+pub mod hardware;
 mod power;
 mod sessions;
 mod trust;

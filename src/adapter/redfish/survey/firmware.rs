@@ -32,7 +32,7 @@ impl Walk<'_> {
                 continue;
             }
             let name = body.text("Name").as_deref().and_then(component).or_else(|| component(&id));
-            if let (Some(name), Some(version)) = (name, body.said("Version")) {
+            if let (Some(name), Some(version)) = (name, body.text("Version")) {
                 versions.entry(name).or_default().push(version);
             }
         }

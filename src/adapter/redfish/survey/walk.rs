@@ -14,7 +14,7 @@ const PAGES_MAX: usize = 64;
 /// Why something could not be read.
 #[derive(Debug)]
 pub(super) struct Miss {
-    /// The BMC says that it has no such thing (404): nothing is wrong.
+    /// The BMC says that it has no such thing (404, 405, 410, 501): nothing is wrong.
     pub absent: bool,
     pub why: String,
 }
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
             },
             Err(trouble) => {
                 self.silences += u32::from(trouble.status.is_none());
-                let absent = trouble.status.is_some_and(|s| matches!(s.as_u16(), 404 | 410));
+                let absent = trouble.status.is_some_and(|s| matches!(s.as_u16(), 404 | 405 | 410 | 501));
                 Err(Miss { absent, why: crate::model::Fault::from(trouble).detail })
             }
         }
