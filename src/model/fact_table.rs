@@ -91,7 +91,7 @@ pub const FACTS: [FactRow; 30] = [
         Number,
         Full,
         "GPUs, FPGAs, DPUs and the like",
-        "Processors of type `GPU`, `FPGA`, `DSP`, `Accelerator`, `DPU`, `OEM`, those of baseboard systems without Reset included; \
+        "Processors of any type but `CPU`, `Core`, `Thread`, `Partition`, those of baseboard systems without Reset included; \
          PCIeFunctions of class `ProcessingAccelerators`, and display controllers that are no BMC's",
         |f| number(&f.accelerators.count),
     ),

@@ -5,7 +5,7 @@ use crate::cli::{Place, RUNBOOK, command, text};
 use crate::redfish::hardware::{TREES, served};
 use coldswap::bmcsim::{self, AdapterSpec, FaultAction, FaultRule, FleetSpec, Listen, MachineSpec, RequestKind, Running, Timing};
 use coldswap::model::*;
-use coldswap::runbook::{Format, write_inventory};
+use coldswap::runbook::{BUILTIN_IDENTICAL, Format, write_inventory};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -252,10 +252,17 @@ fn facts_travel_with_an_export_and_are_marked_as_imported() {
 fn the_page_of_hardware_lists_every_fact_as_the_code_has_it() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/hardware.md");
     let page = std::fs::read_to_string(&path).expect("the page");
-    let (head, rest) = page.split_once("| fact | reading | what it is | where it is read |\n|---|---|---|---|\n").expect("the table");
+    const HEAD: &str = "| fact | matching | reading | what it is | where it is read |\n|---|---|---|---|---|\n";
+    let (head, rest) = page.split_once(HEAD).expect("the table");
+    let matching = |name: &str| match BUILTIN_IDENTICAL.iter().any(|(fact, _)| *fact == name) {
+        true => "identical",
+        false if name == "health" => "critical excludes",
+        false => "by name",
+    };
     let after: String = rest.split_inclusive('\n').skip_while(|line| line.starts_with('|')).collect();
     let depth = |row: &FactRow| if row.depth == Depth::Full { "full" } else { "every" };
-    let rows: String = FACTS.iter().map(|r| format!("| `{}` | {} | {} | {} |\n", r.name, depth(r), r.what, r.redfish)).collect();
-    let whole = format!("{head}| fact | reading | what it is | where it is read |\n|---|---|---|---|\n{rows}{after}");
+    let row = |r: &FactRow| format!("| `{}` | {} | {} | {} | {} |\n", r.name, matching(r.name), depth(r), r.what, r.redfish);
+    let rows: String = FACTS.iter().map(row).collect();
+    let whole = format!("{head}{HEAD}{rows}{after}");
     crate::corpus::golden(&path, &whole).expect("COLDSWAP_BLESS=1 writes it anew");
 }

@@ -1,5 +1,5 @@
 //! GPUs, FPGAs and the like. Most BMCs list them as processors of the system; some as processors of a baseboard system of
-//! their own (DGX, HGX); some only as PCIe devices. None at all is only believed where PCIe devices are listed.
+//! their own (`accelerators_on_baseboard`); some only as PCIe devices (`accelerators_only_as_pcie`). None at all is only believed where PCIe devices are listed.
 
 use super::part::{Part, models};
 use super::walk::{Found, Miss, Walk};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Longer names are cut.
 const NAME_MAX: usize = 64;
-/// What is kept beside the version that runs: iDRAC lists the version before, and one that could be installed.
+/// `firmware_beside_the_running`: iDRAC lists the version before, and one that could be installed.
 const NOT_RUNNING: [&str; 3] = ["Previous-", "Available-", "Rollback-"];
 
 /// `Integrated NIC 1` as `integrated_nic_1`: a name that a runbook can write.

@@ -143,7 +143,7 @@ impl Walk<'_> {
         Ok(Adapter { model, fibre_channel: self.by_functions(body).await?, ports, read: Vec::new() })
     }
 
-    /// What kind of adapter it is, where its ports do not say.
+    /// What kind of adapter it is, where its ports do not say (`adapter_without_ports`).
     async fn by_functions(&mut self, adapter: Part<'_>) -> Found<bool> {
         let Some(path) = adapter.link("NetworkDeviceFunctions") else {
             let name = adapter.text("Id").unwrap_or_default();

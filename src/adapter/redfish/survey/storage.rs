@@ -45,7 +45,7 @@ impl Walk<'_> {
         }
         let (mut controllers, mut links, mut all_list) = (Vec::new(), Vec::new(), true);
         for storage in all.iter().map(Part::of).filter(|s| s.is_present()) {
-            // The array of before, or the collection of now; some have both, for the same controllers.
+            // The array of before, or the collection of now (`controllers_told_twice`).
             let inline = storage.list("StorageControllers").unwrap_or_default();
             let inline: Vec<Part<'_>> = inline.into_iter().filter(|c| c.is_present()).collect();
             match storage.link("Controllers") {
@@ -62,7 +62,7 @@ impl Walk<'_> {
         }
         links.sort();
         links.dedup();
-        // An empty bay may be listed as a drive that is Absent.
+        // `bays_listed_as_drives`
         let drives = if all_list { self.bodies(&links).await? } else { Vec::new() };
         let there = drives.iter().filter(|d| Part::of(d).is_present()).count();
         Ok(Some((controllers, u32::try_from(there).ok().filter(|_| all_list))))
