@@ -13,6 +13,7 @@ mod fences;
 mod fleets;
 mod gate_table;
 mod gates;
+mod hardware;
 mod home;
 mod hooks;
 mod inventory;

@@ -1,7 +1,8 @@
 //! Redfish BMCs: [`crate::ports::Bmc`] over HTTP.
 //!
 //! - `line`: one BMC, its connection and how a request is made; `session`: its login; `trouble`: what a failure means
-//! - `system`: the ComputerSystem and how it reads; `reset`, `boot`, `iscsi`: what is changed; `facts`: what is learnt
+//! - `system`: the ComputerSystem and how it reads; `reset`, `boot`, `iscsi`: what is changed; `facts`: what is
+//!   learnt by every plan, `survey`: what only a full reading gives
 //! - `pace`: how long this BMC takes, and so how long it is waited for
 //! - `wire`: decoding without trust; `quirks`: what BMCs do otherwise than the specifications say, each by its name
 //! - `tls`, `address`: who may answer, and where requests may go
@@ -18,6 +19,7 @@ mod pace;
 pub mod quirks;
 mod reset;
 mod session;
+mod survey;
 mod system;
 pub(in crate::adapter) mod tls;
 mod trouble;
@@ -173,22 +175,9 @@ impl Redfish {
         let limits = own.unwrap_or_else(|| self.options.limits());
         Ok(Line::new(address, at.tls.clone(), channel, credentials, limits, Arc::clone(&self.everyone)))
     }
-}
 
-/// Of a command only the reads that go before it are merely answered: it was not sent.
-fn unsent(fault: Fault) -> Fault {
-    if fault.kind == FaultKind::Answered { Fault::transient(fault.detail) } else { fault }
-}
-
-#[async_trait]
-impl Bmc for Redfish {
-    async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
-        let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        Ok(line.look(&place).await?.reading())
-    }
-
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+    /// A short reading, and the ComputerSystem that it was made from.
+    async fn described(&self, at: &BmcEndpoint) -> Result<(SystemReport, line::Answer), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
         let (look, answer) = line.look_closely(&place).await?;
@@ -209,7 +198,44 @@ impl Bmc for Redfish {
             override_targets: look.boot.as_ref().map(|b| wire::words(b.targets.as_ref())).unwrap_or_default(),
         };
         let facts = line.facts(&system).await?;
-        Ok(SystemReport { reading, facts, abilities, iscsi_boot, system: line.address.bare(&place.url) })
+        let system = line.address.bare(&place.url);
+        Ok((SystemReport { reading, facts, abilities, iscsi_boot, system, in_full: false, unread: Vec::new() }, answer))
+    }
+}
+
+/// Of a command only the reads that go before it are merely answered: it was not sent.
+fn unsent(fault: Fault) -> Fault {
+    if fault.kind == FaultKind::Answered { Fault::transient(fault.detail) } else { fault }
+}
+
+#[async_trait]
+impl Bmc for Redfish {
+    async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
+        let line = self.line(at)?;
+        let place = line.place(at.system.as_deref()).await?;
+        Ok(line.look(&place).await?.reading())
+    }
+
+    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+        Ok(self.described(at).await?.0)
+    }
+
+    async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+        let (mut report, answer) = self.described(at).await?;
+        let line = self.line(at)?;
+        let body = answer.parse(&report.system)?;
+        let walk = line.survey(&report.system, &body, &mut report.facts);
+        let too_long = || format!("reading it took longer than {} s", survey::FULL_TIME.as_secs());
+        report.unread = tokio::time::timeout(survey::FULL_TIME, walk).await.map_err(|_| Fault::transient(too_long()))?;
+        report.in_full = true;
+        Ok(report)
+    }
+
+    async fn systems(&self, at: &BmcEndpoint) -> Result<Vec<String>, Fault> {
+        match &at.system {
+            Some(system) => Ok(vec![system.clone()]),
+            None => self.line(at)?.machines().await,
+        }
     }
 
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {

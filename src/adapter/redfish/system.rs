@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Root {
     pub systems: Option<String>,
     pub sessions: Option<String>,
+    pub updates: Option<String>,
     /// It says that it can answer a collection with its members in it.
     pub expands: bool,
 }
@@ -25,6 +26,8 @@ pub(super) struct Root {
 struct RootBody {
     #[serde(rename = "Systems")]
     systems: Link,
+    #[serde(rename = "UpdateService")]
+    updates: Link,
     #[serde(rename = "Links", deserialize_with = "part")]
     links: Option<RootLinks>,
     #[serde(rename = "ProtocolFeaturesSupported", deserialize_with = "part")]
@@ -247,6 +250,7 @@ impl Line {
         let expand = body.features.and_then(|f| f.expand).unwrap_or_default();
         Ok(Root {
             systems: body.systems.0,
+            updates: body.updates.0,
             sessions: body.links.and_then(|l| l.sessions.0),
             expands: expand.no_links == Some(true) && expand.levels == Some(true),
         })
