@@ -54,7 +54,7 @@ impl Line {
         let auth = self.authorised().await?;
         let root = self.root(&auth).await.map_err(Fault::from)?;
         let Some(systems) = root.systems.as_deref() else {
-            return Err(Fault::transient(format!("{} does not say where its systems are", self.address.shown())));
+            return Err(Fault::answered(format!("{} does not say where its systems are", self.address.shown())));
         };
         let mut walk = Walk::new(self);
         let found = walk.machines(systems).await;
