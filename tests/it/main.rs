@@ -1,6 +1,7 @@
 mod assign;
 mod assign_brute;
 mod assignment_laws;
+mod before_dark;
 mod bmcsim;
 mod cli;
 mod cli_switchover;
@@ -15,6 +16,7 @@ mod fences;
 mod fleets;
 mod gate_table;
 mod gates;
+mod hardware;
 mod home;
 mod hooks;
 mod inventory;
