@@ -22,7 +22,10 @@ pub(super) fn fleet() -> (Fleet, NodeId, NodeId) {
     web.declared_facts = serde_json::from_value(json!({
         "manufacturer": "Contoso", "model": "C1", "sku": "s", "memory_mib": 524288, "boot_mode": "uefi", "secure_boot": true,
         "cpu": {"model": "X", "count": 2, "cores": 4, "threads": 8, "architecture": "x86"},
-        "firmware": {"bios": "1.2", "bmc": "2"}, "health": "ok", "power_restore_policy": "always_off"
+        "memory": {"modules": 1}, "accelerators": {"count": 0, "models": "none"}, "hbas": {"count": 1, "ports": 2, "models": "1 x F"},
+        "storage": {"controllers": 1, "drives": 0, "models": "1 x R"},
+        "network": {"adapters": 1, "ports": 2, "ports_up": 1, "speed_mbps": 3, "link_mbps": 4, "models": "1 x N"},
+        "firmware": {"bios": "1.2", "bmc": "2", "nic": "3"}, "health": "ok", "power_restore_policy": "always_off"
     }))
     .expect("facts");
     web.instance = Some(Instance { uuid: uuid::Uuid::nil(), name: Some("shop-db".into()) });
@@ -181,7 +184,7 @@ fn an_unknown_attribute_is_found_when_read() {
         ("node.failure_domian.rack == 'b'", Names::Node, 5, "did you mean `failure_domain`?"),
         ("1 == 1 and node.failure_domain.rak == 'b'", Names::Node, 31, "did you mean `rack`?"),
         ("spare.facts.cpu.modell == 'b'", Names::SpareAndSource, 16, "did you mean `model`?"),
-        ("node['facts']['memory'] == 1", Names::Node, 14, "did you mean `memory_mib`?"),
+        ("node['facts']['memory_mb'] == 1", Names::Node, 14, "did you mean `memory_mib`?"),
         ("vars.tiket == 'b'", Names::Node, 5, "did you mean `ticket`?"),
         ("vars.unheard_of == 'b'", Names::Node, 5, "define it under `vars`"),
         ("vars.deep.or == 'b'", Names::Node, 10, "did you mean `er`?"),
