@@ -40,10 +40,14 @@ impl<'a> Spreads<'a> {
         judge: &Judge,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Spreads<'a> {
+        // By name: what is numbered in the order in which it is met must not depend on ids.
+        let mut carrying: Vec<&Node> =
+            fleet.nodes.values().filter(|n| n.instance.is_some() || !holdings.targets(n.id).is_empty()).collect();
+        carrying.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         let one = |rule: &'a SpreadRule| {
             let mut one = One { rule, groups: Numbers::new(), domains: Numbers::new(), standing: BTreeMap::new() };
             let mut failures = Failures::new("match.spread");
-            for node in fleet.nodes.values().filter(|n| n.instance.is_some() || !holdings.targets(n.id).is_empty()) {
+            for node in &carrying {
                 match one.bound(judge, node) {
                     Ok(Some(Bound { group, home: Some(home) })) => *one.standing.entry((group, home)).or_default() += 1,
                     Ok(_) => {}

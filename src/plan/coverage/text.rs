@@ -59,7 +59,7 @@ fn shown(failures: usize) -> Vec<usize> {
 fn classes(out: &mut String, coverage: &Coverage, failures: usize) {
     let (levels, columns) = (levels(coverage), shown(failures));
     let name = WIDTH - 14 - 6 * columns.len() - 8 * levels.len();
-    let _ = writeln!(out, "\nnodes without a spare when all failures strike one class, or when a domain is lost");
+    let _ = writeln!(out, "\nnodes without a spare when all failures strike one class, or a domain is lost");
     let _ = write!(out, "{:name$} {:>6}{:>7}", "class", "nodes", "spares");
     for k in &columns {
         let _ = write!(out, "{:>6}", format!("+{k}"));

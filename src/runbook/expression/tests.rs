@@ -22,10 +22,10 @@ pub(super) fn fleet() -> (Fleet, NodeId, NodeId) {
     web.declared_facts = serde_json::from_value(json!({
         "manufacturer": "Contoso", "model": "C1", "sku": "s", "memory_mib": 524288, "boot_mode": "uefi", "secure_boot": true,
         "cpu": {"model": "X", "count": 2, "cores": 4, "threads": 8, "architecture": "x86"},
-        "memory": {"modules": 16}, "accelerators": {"count": 0, "models": "none"}, "hbas": {"count": 1, "ports": 2, "models": "1 x F"},
-        "network": {"adapters": 1, "ports": 2, "ports_up": 1, "speed_mbps": 25000, "link_mbps": 10000, "models": "1 x E"},
-        "storage": {"controllers": 1, "drives": 2, "models": "1 x R"},
-        "firmware": {"bios": "1.2", "bmc": "2"}, "health": "ok", "power_restore_policy": "always_off"
+        "memory": {"modules": 1}, "accelerators": {"count": 0, "models": "none"}, "hbas": {"count": 1, "ports": 2, "models": "1 x F"},
+        "storage": {"controllers": 1, "drives": 0, "models": "1 x R"},
+        "network": {"adapters": 1, "ports": 2, "ports_up": 1, "speed_mbps": 3, "link_mbps": 4, "models": "1 x N"},
+        "firmware": {"bios": "1.2", "bmc": "2", "nic": "3"}, "health": "ok", "power_restore_policy": "always_off"
     }))
     .expect("facts");
     web.instance = Some(Instance { uuid: uuid::Uuid::nil(), name: Some("shop-db".into()) });
