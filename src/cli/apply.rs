@@ -5,7 +5,7 @@ use super::lab::Bench;
 use super::live::Live;
 use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
-use super::{Failure, control, files, output};
+use super::{Failure, control, files, output, reports};
 use crate::diagnostic::Source;
 use crate::executor::{Claim, Control, Ended, ExecuteError, Gathered, Looks, Ports, claim, entries, execute, take_over};
 use crate::model::gate_table::gates;
@@ -114,7 +114,10 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
     serde_json::from_slice(text).map_err(|e| e.to_string())
 }
 
+/// # Errors
+/// There is nobody to ask, or no place for the report.
 pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
+    reports::try_places(go.report, plan)?;
     output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
@@ -140,7 +143,7 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
         ports.store.post(&run, site.now(), &super::people::who(None), &allow)?;
     }
     let claim = claim(&ports, &run, &site.terms())?;
-    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen()).await
+    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen(None)).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -159,6 +162,8 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         other => drop(other?),
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
+    // Only what was named just now: a run with machines in flight does not wait for a place that its runbook names.
+    args.report.as_deref().map_or(Ok(()), files::try_to_write)?;
     let claim = match args.take_over {
         false => claim(&ports, &run, &site.terms())?,
         true => {
@@ -171,7 +176,7 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         let seconds = left.0.div_ceil(1000);
         output::note(global, format!("the run was taken over before; what was sent then may land for another {seconds} s"));
     }
-    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen()).await
+    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen(None)).await
 }
 
 /// See a run through from wherever it is, and report.
@@ -193,15 +198,11 @@ pub async fn carry_out(
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
-    let json = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
-    let planned = plan.report.as_ref().map(|path| std::path::PathBuf::from(path.replace("{{ run.id }}", &run.0)));
-    for path in report_file.map(Path::to_path_buf).into_iter().chain(planned) {
-        files::write_whole(&path, json.as_bytes())?;
-    }
+    let code = reports::write(&report, &run, report_file, &plan, report::exit_code(&report));
     if ended == Ended::Left {
         output::note(global, format!("left with switchovers in flight; `coldswap resume {run}` looks at them and goes on"));
     }
-    Ok(report::exit_code(&report))
+    Ok(code)
 }
 
 /// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that

@@ -1,5 +1,6 @@
 //! Errors for the person at the terminal: what, why, what to do next.
 
+use super::output;
 use crate::diagnostic::{Diagnostics, Look, Source, render};
 use crate::executor::ExecuteError;
 use crate::model::Fault;
@@ -33,7 +34,7 @@ impl Failure {
         }
     }
 
-    pub fn tell(self) -> std::process::ExitCode {
+    pub fn tell(self) -> ExitCode {
         match self {
             Failure::Diagnostics(mut diagnostics, sources) => {
                 for said in &mut diagnostics.0 {
@@ -41,16 +42,16 @@ impl Failure {
                     said.hint = said.hint.as_deref().map(printable_lines);
                 }
                 let sources: Vec<&Source> = sources.iter().collect();
-                anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Coloured));
-                anstream::eprintln!("{}", diagnostics.tally());
-                ExitCode::Refused.into()
+                output::tell(render(&diagnostics, &sources, Look::Coloured));
+                output::tell(diagnostics.tally());
+                ExitCode::Refused
             }
             Failure::Said { message, hint, code } => {
-                anstream::eprintln!("error: {}", printable_lines(&message));
+                output::tell(format!("error: {}", printable_lines(&message)));
                 if let Some(hint) = hint {
-                    anstream::eprintln!("hint: {}", printable_lines(&hint));
+                    output::tell(format!("hint: {}", printable_lines(&hint)));
                 }
-                code.into()
+                code
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::report::ExitCode;
 use crate::report::text::printable_lines;
 use clap::CommandFactory;
 use std::io::{IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// Of every JSON document on standard output that has no version of its own.
 pub const FORMAT_VERSION: u32 = 1;
@@ -33,14 +34,41 @@ pub fn print(global: &Global, text: impl FnOnce() -> String, json: impl FnOnce()
 /// Print a file as it would be written.
 pub fn raw(out: &str) {
     let newline = if out.ends_with('\n') || out.is_empty() { "" } else { "\n" };
-    let _ = write!(anstream::stdout(), "{out}{newline}");
+    let mut stdout = anstream::stdout();
+    keep(write!(stdout, "{out}{newline}").and_then(|()| stdout.flush()));
+}
+
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Remember why standard output could not be written. A closed pipe is the reader's choice.
+pub fn keep(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // The first error is the one that counts.
+        let _ = LOST.set(error.to_string());
+    }
+}
+
+/// The exit code of the process. Where a result was lost on its way out, that is told, and nothing ends as if all were
+/// well.
+pub fn ending(code: ExitCode) -> ExitCode {
+    let Some(why) = LOST.get() else { return code };
+    tell(format!("error: standard output cannot be written: {why}"));
+    if matches!(code, ExitCode::Done | ExitCode::Changes) { ExitCode::Unwritten } else { code }
 }
 
 /// Something for the person that is no result.
 pub fn note(global: &Global, text: impl AsRef<str>) {
     if !global.quiet {
-        anstream::eprintln!("{}", printable_lines(text.as_ref()));
+        tell(printable_lines(text.as_ref()));
     }
+}
+
+/// A line to standard error. A terminal that is gone (EIO) or a reader that has left must not end a run, and there is
+/// nobody else to tell.
+pub fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// The text that a fieldless enum has on the wire.
@@ -61,12 +89,17 @@ pub fn width() -> usize {
 }
 
 pub fn completions(args: &CompletionsArgs) -> ExitCode {
-    clap_complete::generate(args.shell, &mut Cli::command(), "coldswap", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "coldswap", &mut script);
+    raw(&String::from_utf8_lossy(&script));
     ExitCode::Done
 }
 
 pub fn man() -> Result<ExitCode, Failure> {
-    let page = clap_mangen::Man::new(Cli::command());
-    page.render(&mut std::io::stdout()).map_err(|e| Failure::usage(format!("the manual page cannot be written: {e}")))?;
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut page)
+        .map_err(|e| Failure::usage(format!("the manual page cannot be written: {e}")))?;
+    raw(&String::from_utf8_lossy(&page));
     Ok(ExitCode::Done)
 }

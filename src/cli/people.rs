@@ -8,7 +8,7 @@
 use super::apply::{carry_out, make_report};
 use super::args::{AskArgs, DecideArgs, Global, PauseArgs, RollbackArgs};
 use super::site::Site;
-use super::{Failure, output};
+use super::{Failure, control, output};
 use crate::engine::Event;
 use crate::executor::{Control, claim, entries};
 use crate::model::*;
@@ -142,14 +142,10 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
         return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone")));
     }
     let seq = site.store.post(run, site.now(), &who(by), &request)?;
-    let (send, control) = tokio::sync::mpsc::unbounded_channel();
     let why = Reason::new(ReasonCode::Asked, format!("only `{request}` was asked for; `coldswap resume {run}` goes on with the rest"));
-    // The receiver is right here.
-    let _ = send.send(Control::Pause(why));
     let ports = site.ports();
     let claim = claim(&ports, run, &site.terms())?;
-    let code = carry_out(global, ports, Arc::new(plan), claim, None, control).await?;
-    drop(send);
+    let code = carry_out(global, ports, Arc::new(plan), claim, None, control::listen(Some(Control::Pause(why)))).await?;
     match answer(&site.store, run, seq)? {
         Some(Some(why)) => Err(Failure::refused(format!("`{request}` is refused: {why}"))),
         _ => Ok(code),

@@ -2,6 +2,7 @@ mod assign;
 mod assignment_laws;
 mod bmcsim;
 mod cli;
+mod cli_rough;
 mod cli_switchover;
 mod conformance;
 mod corpus;
