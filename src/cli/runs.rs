@@ -4,7 +4,6 @@ use super::apply::{make_report, read_plan};
 use super::args::{Global, IdArgs, Output, ReportArgs};
 use super::site::{self, Site};
 use super::{Failure, output};
-use crate::adapter::store_sqlite::SqliteStore;
 use crate::diagnostic::did_you_mean;
 use crate::model::*;
 use crate::plan::{self, Plan};
@@ -14,7 +13,7 @@ use serde_json::json;
 use std::fmt::Write;
 
 pub fn list(global: &Global) -> Result<ExitCode, Failure> {
-    let site = Site::open(global)?;
+    let site = Site::open_to_read(global)?;
     let mut rows = site.store.runs()?;
     rows.extend(lab_runs(global)?);
     let text = || {
@@ -48,7 +47,7 @@ fn lab_runs(global: &Global) -> Result<Vec<RunRow>, Failure> {
     paths.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
     let mut rows = Vec::new();
     for path in paths {
-        rows.extend(SqliteStore::open(&path)?.runs()?);
+        rows.extend(site::to_read(&path)?.runs()?);
     }
     Ok(rows)
 }
@@ -74,7 +73,7 @@ fn run_of(site: &Site, id: &str) -> Result<RunRow, Failure> {
 }
 
 pub fn show(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     if site.store.load_plan(&PlanId(args.id.clone()))?.is_some() {
         let plan = plan_of(&site, &PlanId(args.id.clone()))?;
         output::print(global, || plan::render(&plan), || json!(plan));
@@ -87,7 +86,7 @@ pub fn show(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn report(global: &Global, args: &ReportArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     let row = run_of(&site, &args.id)?;
     let report = make_report(&site.store, &plan_of(&site, &row.plan)?, &row.id)?;
     let global = Global { output: args.format.unwrap_or(global.output), ..global.clone() };
@@ -96,7 +95,7 @@ pub fn report(global: &Global, args: &ReportArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn journal(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     let row = run_of(&site, &args.id)?;
     let records = site.store.journal(&row.id)?;
     let body = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| json!({ "unreadable": text }));
