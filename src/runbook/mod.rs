@@ -11,6 +11,7 @@ mod inventory;
 mod kind;
 mod lab;
 mod meaning;
+mod plain;
 mod predicate;
 mod read;
 mod schema;
@@ -27,7 +28,9 @@ pub use expression::*;
 pub use files::{Files, beside, directory};
 pub use inventory::{Format, read_inventory, write_inventory};
 pub use kind::{API_VERSION, Kind};
-pub use lab::{ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, read_drill, read_lab};
+pub use lab::{
+    ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, made_up_names, meant, read_drill, read_lab,
+};
 pub use predicate::*;
 pub use read::{check_document, read_runbook};
 pub use schema::schema;
