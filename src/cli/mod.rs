@@ -43,6 +43,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let code = if error.use_stderr() { crate::report::ExitCode::Usage } else { crate::report::ExitCode::Done };
             let printed = error.print();
+            if error.use_stderr() && asks_for_json() {
+                let text = error.to_string();
+                let message = text.lines().next().unwrap_or_default();
+                output::failed(&serde_json::json!({"code": code.word(), "message": message.trim_start_matches("error: "), "hint": null}));
+            }
             if !error.use_stderr() {
                 output::keep(printed);
             }
@@ -59,18 +64,34 @@ pub fn main() -> ExitCode {
             return crate::report::ExitCode::Bug.into();
         }
     };
+    let json = output::is_json(&cli.global);
     let result = guarded(|| runtime.block_on(dispatch(cli)));
     runtime.shutdown_background();
     let code = match result {
-        Some(Ok(code)) => code,
-        Some(Err(failure)) => failure.tell(),
+        Some(Ok(code)) => {
+            if json && code != crate::report::ExitCode::Done {
+                output::failed(&serde_json::json!({"code": code.word(), "message": code.meaning(), "hint": null}));
+            }
+            code
+        }
+        Some(Err(failure)) => failure.tell(json),
         None => {
             output::tell("error: a bug in coldswap, told above; nothing more is sent");
             output::tell("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
-            crate::report::ExitCode::Bug
+            let code = crate::report::ExitCode::Bug;
+            if json {
+                output::failed(&serde_json::json!({"code": code.word(), "message": code.meaning(), "hint": "`coldswap resume`"}));
+            }
+            code
         }
     };
     output::ending(code).into()
+}
+
+/// The command line could not be read, but this much of it can.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    words.iter().any(|w| w == "--output=json") || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
 }
 
 /// `None`: it panicked. The journal makes that safe; the exit code says so.

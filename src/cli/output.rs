@@ -7,6 +7,7 @@ use crate::report::text::printable_lines;
 use clap::CommandFactory;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Of every JSON document on standard output that has no version of its own.
 pub const FORMAT_VERSION: u32 = 1;
@@ -34,8 +35,20 @@ pub fn print(global: &Global, text: impl FnOnce() -> String, json: impl FnOnce()
 /// Print a file as it would be written.
 pub fn raw(out: &str) {
     let newline = if out.ends_with('\n') || out.is_empty() { "" } else { "\n" };
+    PRINTED.store(true, Ordering::Relaxed);
     let mut stdout = anstream::stdout();
     keep(write!(stdout, "{out}{newline}").and_then(|()| stdout.flush()));
+}
+
+/// Has a result been printed? Then a failure after it is told on standard error alone: one document, not two.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// What went wrong, as the one document of a command that has no other.
+pub fn failed(error: &serde_json::Value) {
+    if !PRINTED.load(Ordering::Relaxed) {
+        let document = serde_json::json!({"format_version": FORMAT_VERSION, "error": error});
+        raw(&serde_json::to_string_pretty(&document).unwrap_or_default());
+    }
 }
 
 static LOST: OnceLock<String> = OnceLock::new();

@@ -23,6 +23,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub async fn pause(global: &Global, args: &PauseArgs) -> Result<ExitCode, Failure> {
+    if args.limit == Span::ZERO {
+        return Err(Failure::usage("`--for 0s` is no pause: it would park the run at once").hint("`coldswap stop` parks it"));
+    }
     ask(global, &args.ask.id, args.ask.by.as_deref(), Request::Pause { limit: args.limit }).await
 }
 
@@ -121,7 +124,16 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
     let report = make_report(&site.store, &plan, run)?;
     match &request {
         Request::Pause { .. } | Request::Stop | Request::Resume => {
-            output::note(global, format!("{run}: nobody carries it out, so nothing starts"));
+            if report.run.status == report::RunStatus::Finished {
+                let tell = format!("`coldswap report {run}` tells how");
+                return Err(Failure::usage(format!("`{request}` finds nothing to do: {run} has ended")).hint(tell));
+            }
+            let status = output::word(&report.run.status);
+            output::print(
+                global,
+                || format!("{run}: nobody carries it out ({status}), so nothing starts"),
+                || json!({"run": run, "asked": request.to_string(), "status": status}),
+            );
             return Ok(report::exit_code(&report));
         }
         Request::Decide { .. } => {

@@ -53,6 +53,21 @@ impl ExitCode {
         }
     }
 
+    /// For machines that read words.
+    pub fn word(self) -> &'static str {
+        match self {
+            ExitCode::Done => "done",
+            ExitCode::Bug => "bug",
+            ExitCode::Usage => "usage",
+            ExitCode::Refused => "refused",
+            ExitCode::NotAll => "not_all",
+            ExitCode::Resumable => "resumable",
+            ExitCode::NeedsPerson => "needs_person",
+            ExitCode::Unwritten => "unwritten",
+            ExitCode::Changes => "changes",
+        }
+    }
+
     /// For the manual and the help.
     pub fn meaning(self) -> &'static str {
         match self {
