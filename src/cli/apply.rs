@@ -28,7 +28,7 @@ pub struct Go<'a> {
 pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let go = Go { yes: args.yes, report: args.report.as_deref(), allow_storm: args.choose.allow_storm };
     let bytes = files::source(&args.file)?;
-    if bytes.text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') && args.file.extension().is_some_and(|e| e == "json") {
+    if is_plan(&bytes.text) {
         return saved(global, args, &bytes.text, &go).await;
     }
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
@@ -98,6 +98,22 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     };
     learn(global, &site, &ports, &gathered).await;
     begin(global, &site, ports, plan, go).await
+}
+
+/// A saved plan says so by its `format_version`, a runbook by its `apiVersion`, whatever the file is called. One that was cut
+/// off is a plan as long as it begins like one.
+fn is_plan(text: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format_version: Option<serde::de::IgnoredAny>,
+        #[serde(rename = "apiVersion")]
+        api_version: Option<serde::de::IgnoredAny>,
+    }
+    let text = text.trim_ascii_start();
+    match serde_json::from_slice::<Head>(text) {
+        Ok(head) => head.format_version.is_some() && head.api_version.is_none(),
+        Err(_) => text.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"format_version\"")),
+    }
 }
 
 /// # Errors
@@ -219,6 +235,21 @@ pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathe
 pub fn make_report(store: &dyn Store, plan: &Plan, run: &RunId) -> Result<Report, Failure> {
     let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
     report::report(plan, &report::About::run(run.clone()), &journal).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plan;
+
+    #[test]
+    fn a_plan_is_told_from_a_runbook_by_what_it_says() {
+        assert!(is_plan(b" {\n \"format_version\": 1, \"id\": \"p-1\"}"));
+        assert!(is_plan(b"{\"format_version\": 1, \"id\": \"p-"), "cut off");
+        assert!(!is_plan(b"{\"apiVersion\": \"coldswap/v1\", \"kind\": \"Runbook\"}"));
+        assert!(!is_plan(b"{\"apiVersion\": \"coldswap/v1\", \"kind\": \"Runb"));
+        assert!(!is_plan(b"apiVersion: coldswap/v1\n"));
+        assert!(!is_plan(b"{}") && !is_plan(b"[1]") && !is_plan(b""));
+    }
 }
 
 gates! {

@@ -39,6 +39,9 @@ pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failu
     if site.lab && global.store.is_none() {
         return Err(Failure::refused(format!("`{}` ran in a lab that has ended; its machines are gone", away.run)));
     }
+    if away.chosen.is_empty() {
+        return Err(Failure::refused(format!("run `{}` had no switchovers: there is nothing to take home", away.run)));
+    }
     let ports = site.ports();
     let nodes: BTreeSet<NodeId> = away.chosen.iter().flat_map(|(s, _)| [s.source.node, s.destination.node]).collect();
     let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;

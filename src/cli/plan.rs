@@ -9,6 +9,7 @@ use crate::plan::{self, Plan};
 use crate::ports::Store;
 use crate::report::ExitCode;
 use serde_json::json;
+use std::path::Path;
 
 pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
@@ -25,16 +26,24 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     output::print(
         global,
         || {
-            let saved = args
-                .out
-                .as_ref()
-                .map(|out| format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display()));
+            let saved = args.out.as_ref().map(|out| saved(args, &plan, out));
             plan::render(&plan) + &saved.unwrap_or_default()
         },
         || json!(plan),
     );
     let changes = !plan.switchovers.is_empty();
     Ok(if args.detailed_exitcode && changes { ExitCode::Changes } else { ExitCode::Done })
+}
+
+fn saved(args: &PlanArgs, plan: &Plan, out: &Path) -> String {
+    let (id, out) = (&plan.id, out.display());
+    match &args.lab {
+        None => format!("\nsaved as {id} in {out}; `coldswap apply {out}` carries it out\n"),
+        Some(lab) => {
+            let again = format!("`coldswap apply {} --lab {}`", args.runbook.display(), lab.display());
+            format!("\nsaved as {id} in {out}, to be looked at: its lab has ended; {again} makes a plan of its own and carries it out\n")
+        }
+    }
 }
 
 /// Keep a plan in the store, where `apply` and `show` find it.
