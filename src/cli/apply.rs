@@ -14,7 +14,6 @@ use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::{Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use crate::runbook::Runbook;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -138,13 +137,11 @@ pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage("there is no terminal to ask at").hint("`--yes` carries the plan out without asking"));
-    }
     let count = plan.switchovers.len();
-    let asked =
-        dialoguer::Confirm::new().with_prompt(format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" })).default(false);
-    asked.interact().map_err(|e| Failure::usage(format!("no answer: {e}")))
+    output::confirmed(
+        &format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" }),
+        "`--yes` carries the plan out without asking",
+    )
 }
 
 /// Begin a run of the plan and see it through.

@@ -6,6 +6,7 @@
 mod agents;
 mod apply;
 mod args;
+mod asking;
 mod attest;
 mod control;
 pub mod drill;

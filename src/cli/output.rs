@@ -84,6 +84,28 @@ pub fn tell(text: impl std::fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Ask at the terminal. Line by line, so that Ctrl-C and Ctrl-D do what they always do and leave the terminal as it was;
+/// whatever is not a clear yes is a no.
+///
+/// # Errors
+/// There is no terminal to ask at.
+pub fn confirmed(question: &str, instead: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask at").hint(instead));
+    }
+    let _ = write!(anstream::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer).map_err(|e| Failure::usage(format!("no answer: {e}")))?;
+    if read == 0 {
+        tell("");
+    }
+    Ok(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
 /// The text that a fieldless enum has on the wire.
 pub fn word<T: serde::Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
@@ -115,4 +137,13 @@ pub fn man() -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::usage(format!("the manual page cannot be written: {e}")))?;
     raw(&String::from_utf8_lossy(&page));
     Ok(ExitCode::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_a_clear_yes_is_one() {
+        assert!(["y\n", "Y\n", " yes \n", "YES"].iter().all(|a| super::is_yes(a)));
+        assert!(["", "\n", "n\n", "yo\n", "yes please\n"].iter().all(|a| !super::is_yes(a)), "the end of the input among them");
+    }
 }

@@ -4,6 +4,7 @@ use super::apply::{make_report, read_plan};
 use super::args::{Global, IdArgs, Output, ReportArgs};
 use super::site::{self, Site};
 use super::{Failure, output};
+use crate::adapter::store_sqlite::SqliteStore;
 use crate::diagnostic::did_you_mean;
 use crate::model::*;
 use crate::plan::{self, Plan};
@@ -14,7 +15,14 @@ use std::fmt::Write;
 
 pub fn list(global: &Global) -> Result<ExitCode, Failure> {
     let site = Site::open_to_read(global)?;
-    let mut rows = site.store.runs()?;
+    let mut rows = rows_of(&site.store)?;
+    for row in rows.iter_mut().filter(|row| row.status == "running") {
+        // Whoever carried it out has died or was stopped: nobody goes on by themselves.
+        if site.store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
+            row.status = "left".to_owned();
+        }
+    }
+    let left = rows.iter().find(|row| row.status == "left").map(|row| row.id.clone());
     rows.extend(lab_runs(global)?);
     let text = || {
         if rows.is_empty() {
@@ -22,7 +30,9 @@ pub fn list(global: &Global) -> Result<ExitCode, Failure> {
         }
         let width = rows.iter().map(|r| r.id.0.len()).max().unwrap_or(0);
         rows.iter().fold(String::new(), |mut out, r| {
-            let _ = writeln!(out, "{:<width$}  {}  {:<9}  {}", r.id.0, r.created_at, r.status, r.name);
+            let resume =
+                if r.status == LEFT { format!("  (`coldswap resume {}` looks at its machines and goes on)", r.id) } else { String::new() };
+            let _ = writeln!(out, "{:<width$}  {}  {:<9}  {}{resume}", r.id.0, r.created_at, r.status, r.name);
             out
         })
     };
@@ -34,8 +44,28 @@ pub fn list(global: &Global) -> Result<ExitCode, Failure> {
         json!({ "runs": runs })
     };
     output::print(global, text, json);
+    if let Some(run) = left {
+        output::note(
+            global,
+            format!("nobody carries out a run that was left, and its machines may be dark: `coldswap resume {run}` goes on"),
+        );
+    }
     Ok(ExitCode::Done)
 }
+
+/// A run whose process was killed is `running` in its row for ever: its lease has ended, and nobody renews it.
+fn rows_of(store: &SqliteStore) -> Result<Vec<RunRow>, Failure> {
+    let mut rows = store.runs()?;
+    for row in rows.iter_mut().filter(|r| r.status == "running") {
+        if store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
+            row.status = LEFT.to_owned();
+        }
+    }
+    Ok(rows)
+}
+
+/// Nobody carries it out, and it has not come to an end.
+const LEFT: &str = "left";
 
 fn lab_runs(global: &Global) -> Result<Vec<RunRow>, Failure> {
     if global.store.is_some() {
@@ -47,7 +77,7 @@ fn lab_runs(global: &Global) -> Result<Vec<RunRow>, Failure> {
     paths.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
     let mut rows = Vec::new();
     for path in paths {
-        rows.extend(site::to_read(&path)?.runs()?);
+        rows.extend(rows_of(&site::to_read(&path)?)?);
     }
     Ok(rows)
 }

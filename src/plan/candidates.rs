@@ -112,6 +112,8 @@ pub enum SpareCode {
     PowerUnknown,
     /// Its BMC allows neither On nor ForceOn.
     CannotPowerOn,
+    /// Its BMC reports it broken.
+    Critical,
     /// None of the provision states that its pool takes.
     ProvisionState,
 }
@@ -334,6 +336,11 @@ pub fn spare_obstacles(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<O
         contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
         (!starts).then(|| Obstacle { code: C::CannotPowerOn, text: format!("the BMC of `{name}` allows neither On nor ForceOn") }),
         spare_live(fleet, node),
+        // As the `health` rule of matching has it: what the BMC says, else what a person declared.
+        (node.live_facts.health.or(node.declared_facts.health) == Some(Health::Critical)).then(|| Obstacle {
+            code: C::Critical,
+            text: format!("`{name}` reports health critical: repair it, then `coldswap inventory refresh {name}`"),
+        }),
     ];
     all.into_iter().flatten().collect()
 }

@@ -6,6 +6,7 @@
 pub mod assign;
 mod audit;
 pub mod candidates;
+mod conditions;
 mod diff;
 pub mod explain;
 mod gates;
@@ -16,6 +17,7 @@ mod types;
 
 pub use assign::{Choice, LeftOut, PoolUse, choose};
 pub use candidates::LeftOutCode;
+pub use conditions::conditions;
 pub use diff::*;
 pub use predict::{kind_of, model_of, predict};
 pub use types::*;

@@ -150,6 +150,13 @@ impl World {
         }
     }
 
+    /// The machine was seen On: an unused word from before is over.
+    pub fn withdraw(&mut self, node: NodeId, at: Time) {
+        if let Some(word) = self.attestations.get_mut(&node).filter(|w| w.used_by.is_none() && w.at <= at) {
+            word.expires_at = word.expires_at.min(at);
+        }
+    }
+
     /// Go on to the next happening that is not later than `wake`; hand back what the engine should hear, if anything.
     pub fn step(&mut self, wake: Option<Time>) -> Option<Input> {
         loop {

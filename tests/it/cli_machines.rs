@@ -153,3 +153,38 @@ fn secrets_are_taken_as_places_everywhere_and_shown_nowhere() {
     }
     place.run(&["--store", "other.db", "inventory", "import", "export.yaml"]).code(0);
 }
+
+#[test]
+fn of_two_answers_that_wait_the_second_is_refused_and_not_lost() {
+    let place = Place::new(Span(50));
+    place.write("asked.yaml", &(RUNBOOK.to_owned() + "approval: {required: true, timeout: 1m}\n"));
+    let mut child = place.spawn(&["apply", "asked.yaml", "--yes"]);
+    place.wait_for("\"event\":\"asked\"");
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    place.run(&["decide", "r-1", "approval", "approve", "--by", "alice"]).code(5);
+    let second = said(&place, &["decide", "r-1", "approval", "refuse", "--by", "bob"], 3);
+    assert!(second.contains("alice said") && second.contains("coldswap resume r-1"), "{second}");
+    assert_eq!(place.json(&["resume", "r-1"], 0)["totals"]["switched_over"], 2);
+}
+
+/// The lease of a killed process ends; the row in the list says `running` for ever.
+#[test]
+fn a_run_whose_process_was_killed_is_told_as_left() {
+    use coldswap::adapter::store_sqlite::SqliteStore;
+    use coldswap::ports::Store;
+    let place = Place::new(Span(50));
+    place.run(&["plan", "runbook.yaml", "--out", "p.json"]).code(0);
+    let store = SqliteStore::open(place.path(".coldswap/state.db")).expect("the store");
+    let run = store.begin_run(&"p-1".into(), "test", coldswap::model::Time(1)).expect("a run");
+    let lease = store.lock_run(&run, Span(1)).expect("its lease");
+    store.set_status(&run, lease.token, "running").expect("it runs");
+    drop(lease);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(place.json(&["runs"], 0)["runs"][0]["status"], "left");
+    let listed = text(&place.run(&["runs"]).code(0).get_output().stdout);
+    assert!(listed.contains("`coldswap resume r-1`"), "{listed}");
+    let lease = store.lock_run(&run, Span::secs(30)).expect("another");
+    store.set_status(&run, lease.token, "running").expect("it runs");
+    assert_eq!(place.json(&["runs"], 0)["runs"][0]["status"], "running");
+}

@@ -1,5 +1,6 @@
 mod assign;
 mod assignment_laws;
+mod before_dark;
 mod bmcsim;
 mod cli;
 mod cli_machines;
@@ -14,6 +15,7 @@ mod fences;
 mod fleets;
 mod gate_table;
 mod gates;
+mod hardware;
 mod home;
 mod hooks;
 mod inventory;

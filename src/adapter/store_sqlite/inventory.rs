@@ -2,7 +2,7 @@
 
 use super::rows::{self, NodeRow};
 use super::writer::Failure;
-use super::{SqliteStore, lease, meta, now, set_meta};
+use super::{SqliteStore, attestations, lease, meta, now, set_meta};
 use crate::model::*;
 use crate::ports::{Deadline, Inventory, StoreError};
 use async_trait::async_trait;
@@ -188,7 +188,9 @@ impl Inventory for SqliteStore {
         let work = move |db: &Connection| {
             let mut before = Fleet::default();
             before.nodes.extend(rows::node(db, id)?.map(|node| (id, node)));
-            change(db, &before, |fleet| fleet.learn(id, &report, at))
+            change(db, &before, |fleet| fleet.learn(id, &report, at))?;
+            // Rule S1: an On that any command saw ends what people said before.
+            if report.reading.power.runs() { attestations::withdraw(db, id, at) } else { Ok(()) }
         };
         Ok(self.inner.writer.wait_async(true, work).await?)
     }

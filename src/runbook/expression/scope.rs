@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::runbook::plain::may_be_secret;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What names stand for during one evaluation. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -124,12 +124,45 @@ fn facts_value(facts: &Facts) -> Value {
         ("sku", fact("sku")),
         ("cpu", Value::map(cpu)),
         ("memory_mib", fact("memory_mib")),
+        ("memory", group(facts, 0)),
+        ("accelerators", group(facts, 1)),
+        ("network", group(facts, 2)),
+        ("storage", group(facts, 3)),
+        ("hbas", group(facts, 4)),
         ("boot_mode", fact("boot_mode")),
         ("secure_boot", fact("secure_boot")),
         ("firmware", texts(&facts.firmware)),
         ("health", fact("health")),
         ("power_restore_policy", fact("power_restore_policy")),
     ])
+}
+
+/// What only a full reading gives.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("memory", &["modules"]),
+    ("accelerators", &["count", "models"]),
+    ("network", &["adapters", "ports", "ports_up", "speed_mbps", "link_mbps", "models"]),
+    ("storage", &["controllers", "drives", "models"]),
+    ("hbas", &["count", "ports", "models"]),
+];
+
+fn group_value(facts: &Facts, n: usize) -> Value {
+    let (group, fields) = GROUPS[n];
+    let fact = |field: &str| facts.get(&format!("{group}.{field}")).as_ref().map_or(Value::None, Value::from);
+    Value::Map(Arc::new(fields.iter().map(|field| ((*field).to_owned(), fact(field))).collect()))
+}
+
+/// Nodes that were never read in full share one value for each group: most of a large fleet may be of that kind.
+fn group(facts: &Facts, n: usize) -> Value {
+    static UNKNOWN: LazyLock<[Value; GROUPS.len()]> = LazyLock::new(|| std::array::from_fn(|n| group_value(&Facts::default(), n)));
+    let unknown = match n {
+        0 => facts.memory == MemoryFacts::default(),
+        1 => facts.accelerators == AcceleratorFacts::default(),
+        2 => facts.network == NetworkFacts::default(),
+        3 => facts.storage == StorageFacts::default(),
+        _ => facts.hbas == HbaFacts::default(),
+    };
+    if unknown { UNKNOWN[n].clone() } else { group_value(facts, n) }
 }
 
 fn connectors_value(connectors: &[&VolumeConnector]) -> Value {

@@ -2,7 +2,7 @@
 
 use super::{Check, unique};
 use crate::diagnostic::{Diagnostic, codes, did_you_mean};
-use crate::model::{Facts, Scalar};
+use crate::model::{FactKind, Facts, Scalar};
 use crate::runbook::raw::{Base, RawAgainst, RawMatch, RawRequire};
 use crate::runbook::shape::At;
 use crate::runbook::{Against, BUILTIN_IDENTICAL, FactTest, Matching, Names, Prefer, Require, Rule};
@@ -124,11 +124,13 @@ enum Made {
 }
 
 fn made(fact: &str) -> Made {
-    match fact {
-        "cpu.count" | "cpu.cores" | "cpu.threads" | "memory_mib" => Made::Number,
-        "secure_boot" => Made::Truth,
-        "traits" => Made::Set,
-        _ => Made::Text,
+    if fact == "traits" {
+        return Made::Set;
+    }
+    match Facts::row(fact).map(|row| row.kind) {
+        Some(FactKind::Number) => Made::Number,
+        Some(FactKind::Truth) => Made::Truth,
+        Some(FactKind::Text) | None => Made::Text,
     }
 }
 
