@@ -94,6 +94,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Nodes, volume connectors and volume targets
     Inventory(InventoryArgs),
+    /// Which nodes have no spare: now, after more failures, after the loss of a rack
+    Coverage(super::coverage::CoverageArgs),
     /// Are there enough spares?
     Spares(super::spares::SparesArgs),
     /// Shell completions

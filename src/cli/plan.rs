@@ -101,7 +101,8 @@ pub fn pretty(plan: &Plan) -> Result<String, Failure> {
 pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let (Some(file), Some(node)) = (&args.runbook, &args.node) else {
         let rules: Vec<_> = crate::runbook::BUILTIN_IDENTICAL.iter().map(|(fact, why)| json!({"fact": fact, "reason": why})).collect();
-        output::print(global, plan::explain::explain_rules, || json!({ "identical": rules }));
+        let always: Vec<_> = plan::explain::ALWAYS.iter().map(|(rule, why)| json!({"rule": rule, "reason": why})).collect();
+        output::print(global, plan::explain::explain_rules, || json!({ "always": always, "identical": rules }));
         return Ok(ExitCode::Done);
     };
     let (runbook, source) = files::runbook(file, &args.vars)?;

@@ -8,6 +8,7 @@ mod config;
 mod expression;
 mod files;
 mod inventory;
+mod judge;
 mod kind;
 mod lab;
 mod meaning;
@@ -27,11 +28,12 @@ pub use config::{BmcLimits, BmcOverride, Config, InventoryKind, StoreLocation, r
 pub use expression::*;
 pub use files::{Files, beside, directory};
 pub use inventory::{Format, read_inventory, write_inventory};
+pub use judge::*;
 pub use kind::{API_VERSION, Kind};
 pub use lab::{
     ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, made_up_names, meant, read_drill, read_lab,
 };
-pub use predicate::*;
+pub use predicate::{Ask, Finding, Property, glob, versions};
 pub use read::{check_document, read_runbook};
 pub use schema::schema;
 pub use types::*;

@@ -89,9 +89,9 @@ fn what_cannot_be_meant_is_refused() {
     let place = Place::new(Span(50));
     // A node that is there and is no source.
     let other = said(&place, &["plan", "runbook.yaml", "--only", "spare-1"], 3);
-    assert!(other.contains("P006") && other.contains("`--only spare-1`"), "{other}");
+    assert!(other.contains("P007") && other.contains("`--only spare-1`"), "{other}");
     place.write("none.yaml", &RUNBOOK.replace("nodes: [web-1, web-2]", "select: \"node.labels.rack == 'r9'\""));
-    assert!(said(&place, &["apply", "none.yaml", "--yes", "--only", "web-1"], 3).contains("P006"));
+    assert!(said(&place, &["apply", "none.yaml", "--yes", "--only", "web-1"], 3).contains("P007"));
     place.run(&["plan", "runbook.yaml", "--only", "web-1"]).code(0);
     // A run that did nothing.
     place.run(&["apply", "none.yaml", "--yes"]).code(0);

@@ -1,4 +1,5 @@
 mod assign;
+mod assign_brute;
 mod assignment_laws;
 mod before_dark;
 mod bmcsim;
@@ -8,6 +9,8 @@ mod cli_rough;
 mod cli_switchover;
 mod conformance;
 mod corpus;
+mod coverage;
+mod coverage_docs;
 mod crash;
 mod drill;
 mod failback;
