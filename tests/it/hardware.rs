@@ -16,6 +16,7 @@ fn rich() -> Facts {
     let mut facts = Facts {
         manufacturer: some("Contoso"),
         model: some("C1"),
+        sku: some("C1-7"),
         cpu: CpuFacts { model: some("X"), count: Some(2), cores: Some(64), threads: Some(128), architecture: some("x86") },
         memory_mib: Some(524_288),
         memory: MemoryFacts { modules: Some(16) },

@@ -23,7 +23,7 @@ impl Walk<'_> {
         let Some(members) = self.keep("firmware", members) else { return };
         let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for path in members {
-            let body = self.body(&path).await;
+            let body = self.member(&path).await;
             // One that cannot be read spoils nothing beside it: each is a fact of its own.
             let Some(body) = self.keep("firmware", body) else { continue };
             let body = Part::of(&body);

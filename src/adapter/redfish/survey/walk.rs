@@ -100,11 +100,16 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// One member of a collection.
+    pub(super) async fn member(&mut self, path: &str) -> Found<Value> {
+        self.body(path).await.map_err(Miss::of_member)
+    }
+
     /// What these links lead to: all or nothing, because a count that rests on a part is too small.
     pub(super) async fn bodies(&mut self, paths: &[String]) -> Found<Vec<Value>> {
         let mut bodies = Vec::with_capacity(paths.len());
         for path in paths {
-            bodies.push(self.body(path).await.map_err(Miss::of_member)?);
+            bodies.push(self.member(path).await?);
         }
         Ok(bodies)
     }
