@@ -14,6 +14,7 @@ fn every_failure_is_one_json_document() {
     // A result is no failure, whatever the exit code.
     place.write("failing.yaml", &(RUNBOOK.to_owned() + "hooks: {pre-shutdown: [{name: h, run: [/bin/false]}]}\n"));
     assert!(place.json(&["apply", "failing.yaml", "--yes"], 4)["error"].is_null());
+    assert_eq!(place.json(&["apply", "runbook.yaml"], 2)["error"]["code"], "usage", "there is nobody to ask");
     place.run(&["apply", "runbook.yaml", "--yes"]).code(0);
     place.write("bad.yaml", "apiVersion: coldswap/v1\nkind: Runbook\nnope: 1\n");
     let error = |args: &[&str], code: i32| {
@@ -27,13 +28,12 @@ fn every_failure_is_one_json_document() {
     assert!(broken["hint"].is_string() && broken["diagnostics"].as_array().is_some_and(|d| d.len() > 1), "{broken}");
     assert_eq!((&broken["diagnostics"][3]["code"], &broken["diagnostics"][3]["place"]["line"]), (&json!("R003"), &json!(3)));
     let unknown = error(&["show", "r-77"], 2);
-    assert_eq!((&unknown["code"], &unknown["hint"]), (&json!("usage"), &json!("did you mean `r-1`?")));
+    assert!(unknown["code"] == "usage" && unknown["hint"].as_str().is_some_and(|h| h.starts_with("did you mean `r-")), "{unknown}");
     assert_eq!(error(&["inventory", "import", "none.yaml"], 2)["code"], "usage");
     assert_eq!(error(&["inventory", "import", "runbook.yaml"], 3)["code"], "R018");
     assert_eq!(error(&["switchover", "web-1", "--yes"], 3)["code"], "P003");
     assert_eq!(error(&["decide", "r-1", "approval", "approve"], 3)["code"], "refused");
     assert_eq!(error(&["frobnicate"], 2)["code"], "usage");
-    assert_eq!(error(&["apply", "runbook.yaml"], 2)["code"], "usage");
     assert!(place.json(&["validate", "bad.yaml"], 3)["error"].is_null());
 }
 
