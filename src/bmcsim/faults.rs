@@ -162,6 +162,9 @@ impl FaultRule {
         if let Some(Threshold::Count(n)) = self.chance {
             return Some(format!("fault `chance: {n}`: write a share like `{n}%`"));
         }
+        if !self.machine.contains(['*', '?']) && !known(&self.machine) {
+            return Some(format!("fault `machine: {}`: there is no machine of that name", self.machine));
+        }
         if self.status.is_some_and(|s| !(300..=599).contains(&s)) {
             return Some("fault `status`: write a status code from 300 to 599".into());
         }
@@ -293,6 +296,8 @@ mod tests {
     fn a_rule_that_cannot_be_meant_is_told() {
         let known = |name: &str| name == "a";
         let wrong = FaultRule::new("*", RequestKind::Any, FaultAction::WrongMachine);
+        assert!(FaultRule::new("b", RequestKind::Any, FaultAction::Drop).problem(&known).is_some());
+        assert!(FaultRule::new("a", RequestKind::Any, FaultAction::Drop).problem(&known).is_none());
         assert!(wrong.problem(&known).is_some());
         assert!(FaultRule { answers: Some("b".into()), ..wrong.clone() }.problem(&known).is_some());
         assert!(FaultRule { answers: Some("a".into()), ..wrong.clone() }.problem(&known).is_none());

@@ -5,7 +5,7 @@ use super::lab::Bench;
 use super::live::Live;
 use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
-use super::{Failure, control, files, output};
+use super::{Failure, control, files, output, reports};
 use crate::diagnostic::Source;
 use crate::executor::{Claim, Control, Ended, ExecuteError, Gathered, Looks, Ports, claim, entries, execute, take_over};
 use crate::model::gate_table::gates;
@@ -14,7 +14,6 @@ use crate::plan::{self, PLAN_FORMAT, Plan};
 use crate::ports::{Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use crate::runbook::Runbook;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ pub struct Go<'a> {
 pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failure> {
     let go = Go { yes: args.yes, report: args.report.as_deref(), allow_storm: args.choose.allow_storm };
     let bytes = files::source(&args.file)?;
-    if bytes.text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{') && args.file.extension().is_some_and(|e| e == "json") {
+    if is_plan(&bytes.text) {
         return saved(global, args, &bytes.text, &go).await;
     }
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
@@ -100,6 +99,22 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     begin(global, &site, ports, plan, go).await
 }
 
+/// A saved plan says so by its `format_version`, a runbook by its `apiVersion`, whatever the file is called. One that was cut
+/// off is a plan as long as it begins like one.
+fn is_plan(text: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format_version: Option<serde::de::IgnoredAny>,
+        #[serde(rename = "apiVersion")]
+        api_version: Option<serde::de::IgnoredAny>,
+    }
+    let text = text.trim_ascii_start();
+    match serde_json::from_slice::<Head>(text) {
+        Ok(head) => head.format_version.is_some() && head.api_version.is_none(),
+        Err(_) => text.strip_prefix(b"{").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"\"format_version\"")),
+    }
+}
+
 /// # Errors
 /// In words: not JSON, another format version, a field that is missing or unknown.
 pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
@@ -114,18 +129,19 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
     serde_json::from_slice(text).map_err(|e| e.to_string())
 }
 
+/// # Errors
+/// There is nobody to ask, or no place for the report.
 pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
+    reports::try_places(go.report, plan)?;
     output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage("there is no terminal to ask at").hint("`--yes` carries the plan out without asking"));
-    }
     let count = plan.switchovers.len();
-    let asked =
-        dialoguer::Confirm::new().with_prompt(format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" })).default(false);
-    asked.interact().map_err(|e| Failure::usage(format!("no answer: {e}")))
+    output::confirmed(
+        &format!("Switch over {count} node{}?", if count == 1 { "" } else { "s" }),
+        "`--yes` carries the plan out without asking",
+    )
 }
 
 /// Begin a run of the plan and see it through.
@@ -140,7 +156,7 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
         ports.store.post(&run, site.now(), &super::people::who(None), &allow)?;
     }
     let claim = claim(&ports, &run, &site.terms())?;
-    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen()).await
+    carry_out(global, ports, Arc::new(plan), claim, go.report, control::listen(None)).await
 }
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
@@ -159,6 +175,8 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         other => drop(other?),
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
+    // Only what was named just now: a run with machines in flight does not wait for a place that its runbook names.
+    args.report.as_deref().map_or(Ok(()), files::try_to_write)?;
     let claim = match args.take_over {
         false => claim(&ports, &run, &site.terms())?,
         true => {
@@ -171,7 +189,7 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
         let seconds = left.0.div_ceil(1000);
         output::note(global, format!("the run was taken over before; what was sent then may land for another {seconds} s"));
     }
-    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen()).await
+    carry_out(global, ports, Arc::new(plan), claim, args.report.as_deref(), control::listen(None)).await
 }
 
 /// See a run through from wherever it is, and report.
@@ -193,15 +211,11 @@ pub async fn carry_out(
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
-    let json = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
-    let planned = plan.report.as_ref().map(|path| std::path::PathBuf::from(path.replace("{{ run.id }}", &run.0)));
-    for path in report_file.map(Path::to_path_buf).into_iter().chain(planned) {
-        files::write_whole(&path, json.as_bytes())?;
-    }
+    let code = reports::write(&report, &run, report_file, &plan, report::exit_code(&report));
     if ended == Ended::Left {
         output::note(global, format!("left with switchovers in flight; `coldswap resume {run}` looks at them and goes on"));
     }
-    Ok(report::exit_code(&report))
+    Ok(code)
 }
 
 /// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
@@ -218,6 +232,21 @@ pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathe
 pub fn make_report(store: &dyn Store, plan: &Plan, run: &RunId) -> Result<Report, Failure> {
     let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
     report::report(plan, &report::About::run(run.clone()), &journal).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plan;
+
+    #[test]
+    fn a_plan_is_told_from_a_runbook_by_what_it_says() {
+        assert!(is_plan(b" {\n \"format_version\": 1, \"id\": \"p-1\"}"));
+        assert!(is_plan(b"{\"format_version\": 1, \"id\": \"p-"), "cut off");
+        assert!(!is_plan(b"{\"apiVersion\": \"coldswap/v1\", \"kind\": \"Runbook\"}"));
+        assert!(!is_plan(b"{\"apiVersion\": \"coldswap/v1\", \"kind\": \"Runb"));
+        assert!(!is_plan(b"apiVersion: coldswap/v1\n"));
+        assert!(!is_plan(b"{}") && !is_plan(b"[1]") && !is_plan(b""));
+    }
 }
 
 gates! {

@@ -9,12 +9,12 @@ use super::args::{DrillArgs, DrillMode, Global};
 use super::history::{History, history};
 use super::site::Site;
 use super::{Failure, files, lab, output};
-use crate::diagnostic::Source;
+use crate::diagnostic::{Source, did_you_mean};
 use crate::executor::Records;
 use crate::model::*;
 use crate::plan::{self, Landing, Plan, Request};
 use crate::report::{self, About, ExitCode};
-use crate::runbook::{Drill, DrillFault, HardOff, Mode, PowerPolicy, Runbook, read_drill};
+use crate::runbook::{Drill, DrillFault, HardOff, Mode, PowerPolicy, Runbook, meant, read_drill};
 use crate::sim::drill::{Action, DRILL_FORMAT, Found, Preset, Rule, Setting, Tally, Times, once, presume};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,10 @@ pub async fn run(global: &Global, args: &DrillArgs) -> Result<ExitCode, Failure>
     for fault in drill.iter().flat_map(|d| &d.faults) {
         match fault {
             DrillFault::Preset(name) => faults.push((*name).to_owned()),
-            DrillFault::Rule(rule) => copy.rules.push(rule_of(rule)?),
+            DrillFault::Rule(rule) => {
+                means_a_machine(&copy.fleet, rule)?;
+                copy.rules.push(rule_of(rule)?);
+            }
         }
     }
     for name in &faults {
@@ -137,6 +140,17 @@ fn drill_file(path: &std::path::Path) -> Result<Drill, Failure> {
     Ok(drill)
 }
 
+/// A fault that hits nobody would pass for one that was borne.
+fn means_a_machine(fleet: &Fleet, rule: &crate::runbook::FaultRule) -> Result<(), Failure> {
+    let names = || fleet.nodes.values().map(|n| n.name.as_str());
+    for machine in [Some(&rule.machine), rule.answers.as_ref()].into_iter().flatten().filter(|m| !meant(m, names())) {
+        let hint =
+            did_you_mean(machine, names()).map_or("`coldswap inventory list` shows them".to_owned(), |n| format!("did you mean `{n}`?"));
+        return Err(Failure::refused(format!("a fault is meant for `{machine}`, and there is no such machine")).hint(hint));
+    }
+    Ok(())
+}
+
 /// The language's words as the drill's.
 fn rule_of(rule: &crate::runbook::FaultRule) -> Result<Rule, Failure> {
     use crate::sim::drill::Request as Kind;
@@ -175,7 +189,7 @@ fn lab_copy(path: &std::path::Path) -> Result<Copy, Failure> {
 
 /// The inventory as it is written down, or as its BMCs say with `--refresh`.
 async fn real_copy(global: &Global, args: &DrillArgs, runbook: &Runbook) -> Result<(Copy, History), Failure> {
-    let site = Site::open(global)?;
+    let site = Site::open_to_read(global)?;
     let records: Records = site.records();
     let mut fleet = if args.refresh {
         let looks = site.looks();

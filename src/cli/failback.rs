@@ -21,7 +21,6 @@ use crate::runbook::{LeftOutPolicy, Place, Runbook, Sources, Vars, read_runbook}
 use crate::step::Step;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::IsTerminal;
 
 /// Switchovers of one run that may be taken home.
 struct Away {
@@ -38,6 +37,9 @@ pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failu
     let away = find(&site, args).await?;
     if site.lab && global.store.is_none() {
         return Err(Failure::refused(format!("`{}` ran in a lab that has ended; its machines are gone", away.run)));
+    }
+    if away.chosen.is_empty() {
+        return Err(Failure::refused(format!("run `{}` had no switchovers: there is nothing to take home", away.run)));
     }
     let ports = site.ports();
     let nodes: BTreeSet<NodeId> = away.chosen.iter().flat_map(|(s, _)| [s.source.node, s.destination.node]).collect();
@@ -287,10 +289,5 @@ fn keep(global: &Global, site: &Site, away: &Away, gathered: &Gathered, args: &F
 }
 
 fn confirmed(count: usize) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage("there is no terminal to ask at").hint("`--yes` does it without asking"));
-    }
-    let prompt = format!("Make {count} machine{} spare?", if count == 1 { " a" } else { "s" });
-    let asked = dialoguer::Confirm::new().with_prompt(prompt).default(false).interact();
-    asked.map_err(|e| Failure::usage(format!("no answer: {e}")))
+    output::confirmed(&format!("Make {count} machine{} spare?", if count == 1 { " a" } else { "s" }), "`--yes` does it without asking")
 }

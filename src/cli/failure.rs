@@ -1,11 +1,13 @@
 //! Errors for the person at the terminal: what, why, what to do next.
 
-use crate::diagnostic::{Diagnostics, Look, Source, render};
+use super::output;
+use crate::diagnostic::{Diagnostics, Look, Severity, Source, codes, render};
 use crate::executor::ExecuteError;
 use crate::model::Fault;
 use crate::ports::StoreError;
 use crate::report::ExitCode;
 use crate::report::text::printable_lines;
+use serde_json::{Value, json};
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -33,7 +35,11 @@ impl Failure {
         }
     }
 
-    pub fn tell(self) -> std::process::ExitCode {
+    /// On standard error for people; with `json`, on standard output for machines as well.
+    pub fn tell(self, json: bool) -> ExitCode {
+        if json {
+            output::failed(&self.json());
+        }
         match self {
             Failure::Diagnostics(mut diagnostics, sources) => {
                 for said in &mut diagnostics.0 {
@@ -41,16 +47,40 @@ impl Failure {
                     said.hint = said.hint.as_deref().map(printable_lines);
                 }
                 let sources: Vec<&Source> = sources.iter().collect();
-                anstream::eprintln!("{}", render(&diagnostics, &sources, Look::Coloured));
-                anstream::eprintln!("{}", diagnostics.tally());
-                ExitCode::Refused.into()
+                output::tell(render(&diagnostics, &sources, Look::Coloured));
+                output::tell(diagnostics.tally());
+                ExitCode::Refused
             }
             Failure::Said { message, hint, code } => {
-                anstream::eprintln!("error: {}", printable_lines(&message));
+                output::tell(format!("error: {}", printable_lines(&message)));
                 if let Some(hint) = hint {
-                    anstream::eprintln!("hint: {}", printable_lines(&hint));
+                    output::tell(format!("hint: {}", printable_lines(&hint)));
                 }
-                code.into()
+                code
+            }
+        }
+    }
+
+    /// `{"code": "usage", "message": ..., "hint": ...}`. The code is that of the first error where there is one (`R003`,
+    /// `P024`), and what the exit code means elsewhere. Errors of files come one by one, as `validate` has them.
+    fn json(&self) -> Value {
+        match self {
+            Failure::Diagnostics(diagnostics, sources) => {
+                let sources: Vec<&Source> = sources.iter().collect();
+                let first = diagnostics.0.iter().find(|d| d.severity == Severity::Error);
+                json!({
+                    "code": first.map_or(ExitCode::Refused.word(), |d| d.code),
+                    "message": first.map(|d| d.message.as_str()),
+                    "hint": first.and_then(|d| d.hint.as_deref()),
+                    "diagnostics": diagnostics.json(&sources)["diagnostics"],
+                })
+            }
+            Failure::Said { message, hint, code } => {
+                let (named, message) = match message.split_once(": ") {
+                    Some((named, rest)) if codes::explain(named).is_some() => (named, rest),
+                    _ => (code.word(), message.as_str()),
+                };
+                json!({"code": named, "message": message, "hint": hint})
             }
         }
     }
@@ -93,5 +123,24 @@ impl From<ExecuteError> for Failure {
                 code: ExitCode::Resumable,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    #[test]
+    fn a_failure_has_a_code_a_message_and_a_hint_for_machines() {
+        let said = Failure::usage("there is no `r-9`").hint("`coldswap runs`").json();
+        assert_eq!(said, json!({"code": "usage", "message": "there is no `r-9`", "hint": "`coldswap runs`"}));
+        assert_eq!(Failure::refused("P024: a storm: 3 of 4").json()["code"], "P024");
+        assert_eq!(Failure::refused("web-1: off").json(), json!({"code": "refused", "message": "web-1: off", "hint": null}));
+        let source = Source::new("a.yaml", "a: 1\nbb: 2\n");
+        let found = vec![Diagnostic::warning("R117", "x"), Diagnostic::error("R003", "unknown key `bb`").at("a.yaml", 5..7)];
+        let said = Failure::Diagnostics(Diagnostics(found), vec![source]).json();
+        assert_eq!((&said["code"], &said["message"]), (&json!("R003"), &json!("unknown key `bb`")));
+        assert_eq!(said["diagnostics"][1]["place"]["line"], 2);
     }
 }

@@ -1,7 +1,7 @@
 //! Files as the language reads them.
 
-use super::Failure;
 use super::args::VarArgs;
+use super::{Failure, output};
 use crate::diagnostic::{Diagnostics, Look, Source, render};
 use crate::runbook::{Files, Runbook, Vars, read_runbook};
 use std::io::Write;
@@ -62,14 +62,32 @@ pub fn runbook(path: &Path, args: &VarArgs) -> Result<(Runbook, Source), Failure
 
 pub fn warn(warnings: &Diagnostics, sources: &[&Source]) {
     if !warnings.is_empty() {
-        anstream::eprintln!("{}", render(warnings, sources, Look::Coloured));
+        output::tell(render(warnings, sources, Look::Coloured));
     }
+}
+
+/// Could [`write_whole`] write it? Leaves nothing behind.
+///
+/// # Errors
+/// In words, as [`write_whole`] would have them.
+pub fn try_to_write(path: &Path) -> Result<(), Failure> {
+    let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be written: {e}", path.display()));
+    if path.is_dir() {
+        return Err(wrong(std::io::ErrorKind::IsADirectory.into()));
+    }
+    // Directories that are still missing are made when it is written: what counts is the last one that is there.
+    let there = directory_of(path).ancestors().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }).find(|p| p.exists());
+    tempfile::NamedTempFile::new_in(there.unwrap_or_else(|| Path::new("/"))).map(drop).map_err(wrong)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Write a file whole or not at all, readable by its owner only where it may name what is secret to others.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be written: {e}", path.display()));
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let directory = directory_of(path);
     std::fs::create_dir_all(directory).map_err(wrong)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(wrong)?;
     file.write_all(bytes).map_err(wrong)?;

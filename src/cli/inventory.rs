@@ -23,7 +23,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failure> {
-    let site = Site::open(global)?;
+    let looks_only = matches!(args.command, InventoryCommand::Export { .. } | InventoryCommand::List | InventoryCommand::Show { .. });
+    let site = if looks_only { Site::open_to_read(global)? } else { Site::open(global)? };
     match args.command {
         InventoryCommand::Import { files, replace } => import(global, &site, &files, replace),
         InventoryCommand::Export { out } => export(global, &site, out.as_deref()).await,

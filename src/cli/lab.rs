@@ -26,9 +26,12 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// `kept`: what is saved in a lab is to be found later.
+    /// `kept`: something is saved, in a lab's store too, and to be found later. Else a store that can only be read will do.
     pub async fn open(global: &Global, lab: Option<&Path>, kept: bool) -> Result<Bench, Failure> {
-        let Some(path) = lab else { return Ok(Bench { site: Site::open(global)?, _lab: None }) };
+        let Some(path) = lab else {
+            let site = if kept { Site::open(global)? } else { Site::open_to_read(global)? };
+            return Ok(Bench { site, _lab: None });
+        };
         let (lab, mut records) = read(path)?;
         let running = start(&lab, &mut records, 0).await?;
         let store = if kept || global.store.is_some() { fresh_store(global)? } else { SqliteStore::in_memory()? };
@@ -296,6 +299,14 @@ gates! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn made_up_machines_have_the_names_that_faults_may_name() {
+        let source = Source::new("lab.yaml", "apiVersion: coldswap/v1\nkind: Lab\nmachines: {count: 7}\n");
+        let (lab, _) = read_lab(&source, &Disk).expect("a lab");
+        let names: Vec<String> = made_up(&lab).into_iter().map(|r| r.node.name).collect();
+        assert_eq!(names, crate::runbook::made_up_names(7));
+    }
 
     #[test]
     fn only_the_last_ten_labs_are_remembered() {

@@ -5,8 +5,8 @@ use super::asking::{Asking, SURVEYED_AT_ONCE};
 use super::history::history;
 use super::site::Site;
 use super::{Failure, files};
-use crate::diagnostic::Source;
-use crate::executor::{Gathered, Looks};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, codes};
+use crate::executor::{Gathered, Looks, openings};
 use crate::model::*;
 use crate::plan::home::Homecoming;
 use crate::plan::{self, Plan, Request};
@@ -102,6 +102,7 @@ fn decide(
     match plan::plan(runbook, &gathered.fleet, &request) {
         Ok((mut plan, warnings)) => {
             files::warn(&warnings, &sources);
+            files::warn(&windows_over(&plan, request.now)?, &[]);
             plan::predict(&mut plan, &history(looks.records())?.durations);
             plan.switchovers.iter_mut().flat_map(|s| &mut s.steps).for_each(anchor);
             plan.notify.iter_mut().for_each(|n| anchor_action(&mut n.action));
@@ -109,6 +110,24 @@ fn decide(
         }
         Err(wrong) => Err(Failure::Diagnostics(wrong, sources.into_iter().cloned().collect())),
     }
+}
+
+/// The windows that do not open any more. A plan is made all the same: its run is parked at once, with the reason.
+fn windows_over(plan: &Plan, now: Time) -> Result<Diagnostics, Failure> {
+    let mut over = Vec::new();
+    for window in &plan.windows {
+        if openings(std::slice::from_ref(window), now).map_err(Failure::refused)?.is_empty() {
+            over.push(match window {
+                Window::Once { closes, time_zone, .. } => format!("the window until {closes} {time_zone} is over"),
+                Window::Cron { cron, .. } => format!("the window `{cron}` does not open within two years"),
+            });
+        }
+    }
+    let hint = match over.len() == plan.windows.len() {
+        true => "no other is left: nothing would start, and the run would be parked at once",
+        false => "the others count",
+    };
+    Ok(Diagnostics(over.into_iter().map(|text| Diagnostic::warning(codes::WINDOWS_OVER, text).hint(hint)).collect()))
 }
 
 /// A saved plan or a resumed run finds its hooks from any working directory.

@@ -24,6 +24,7 @@ mod look;
 mod output;
 mod people;
 mod plan;
+mod reports;
 mod runs;
 mod site;
 mod spares;
@@ -43,9 +44,16 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { crate::report::ExitCode::Usage } else { crate::report::ExitCode::Done };
-            // A closed pipe is the reader's choice.
-            let _ = error.print();
-            return code.into();
+            let printed = error.print();
+            if error.use_stderr() && asks_for_json() {
+                let text = error.to_string();
+                let message = text.lines().next().unwrap_or_default();
+                output::failed(&serde_json::json!({"code": code.word(), "message": message.trim_start_matches("error: "), "hint": null}));
+            }
+            if !error.use_stderr() {
+                output::keep(printed);
+            }
+            return output::ending(code).into();
         }
     };
     start_logs(&cli);
@@ -54,21 +62,38 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            anstream::eprintln!("error: the runtime cannot be started: {error}");
+            output::tell(format!("error: the runtime cannot be started: {error}"));
             return crate::report::ExitCode::Bug.into();
         }
     };
+    let json = output::is_json(&cli.global);
     let result = guarded(|| runtime.block_on(dispatch(cli)));
     runtime.shutdown_background();
-    match result {
-        Some(Ok(code)) => code.into(),
-        Some(Err(failure)) => failure.tell(),
-        None => {
-            anstream::eprintln!("error: a bug in coldswap, told above; nothing more is sent");
-            anstream::eprintln!("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
-            crate::report::ExitCode::Bug.into()
+    let code = match result {
+        Some(Ok(code)) => {
+            if json && code != crate::report::ExitCode::Done {
+                output::failed(&serde_json::json!({"code": code.word(), "message": code.meaning(), "hint": null}));
+            }
+            code
         }
-    }
+        Some(Err(failure)) => failure.tell(json),
+        None => {
+            output::tell("error: a bug in coldswap, told above; nothing more is sent");
+            output::tell("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
+            let code = crate::report::ExitCode::Bug;
+            if json {
+                output::failed(&serde_json::json!({"code": code.word(), "message": code.meaning(), "hint": "`coldswap resume`"}));
+            }
+            code
+        }
+    };
+    output::ending(code).into()
+}
+
+/// The command line could not be read, but this much of it can.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os().collect();
+    words.iter().any(|w| w == "--output=json") || words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
 }
 
 /// `None`: it panicked. The journal makes that safe; the exit code says so.
@@ -115,7 +140,8 @@ fn start_logs(cli: &Cli) {
         _ => "coldswap=trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is told by a panic otherwise: a vanished terminal would end the run.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let done = match cli.global.log_format {
         args::LogFormat::Json => builder.json().try_init(),
         args::LogFormat::Text => builder.with_ansi(output::colour_on_stderr()).try_init(),

@@ -8,7 +8,7 @@
 use super::apply::{carry_out, make_report};
 use super::args::{AskArgs, DecideArgs, Global, PauseArgs, RollbackArgs};
 use super::site::Site;
-use super::{Failure, output};
+use super::{Failure, control, output};
 use crate::engine::Event;
 use crate::executor::{Control, claim, entries};
 use crate::model::*;
@@ -23,6 +23,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub async fn pause(global: &Global, args: &PauseArgs) -> Result<ExitCode, Failure> {
+    if args.limit == Span::ZERO {
+        return Err(Failure::usage("`--for 0s` is no pause: it would park the run at once").hint("`coldswap stop` parks it"));
+    }
     ask(global, &args.ask.id, args.ask.by.as_deref(), Request::Pause { limit: args.limit }).await
 }
 
@@ -124,13 +127,31 @@ fn kept_answer(site: &Site, run: &RunId, request: &Request) -> Result<Option<Pos
     Ok(site.store.inbox(run, acted_on)?.into_iter().find(other))
 }
 
+/// An answer to the same question that waits in the mailbox: it would be acted upon first, and this one declined unheard.
+fn kept(store: &dyn Store, run: &RunId, request: &Request) -> Result<Option<Posted>, Failure> {
+    let Request::Decide { matter, .. } = request else { return Ok(None) };
+    let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
+    let heard = journal.iter().filter_map(|e| e.event.voice()).map(|v| v.request).max().unwrap_or(0);
+    let same = |posted: &Posted| matches!(&posted.request, Request::Decide { matter: about, .. } if about == matter);
+    Ok(store.inbox(run, heard)?.into_iter().find(same))
+}
+
 async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, request: Request) -> Result<ExitCode, Failure> {
     let run = &row.id;
     let plan = super::runs::plan_of(site, &row.plan)?;
     let report = make_report(&site.store, &plan, run)?;
     match &request {
         Request::Pause { .. } | Request::Stop | Request::Resume => {
-            output::note(global, format!("{run}: nobody carries it out, so nothing starts"));
+            if report.run.status == report::RunStatus::Finished {
+                let tell = format!("`coldswap report {run}` tells how");
+                return Err(Failure::usage(format!("`{request}` finds nothing to do: {run} has ended")).hint(tell));
+            }
+            let status = output::word(&report.run.status);
+            output::print(
+                global,
+                || format!("{run}: nobody carries it out ({status}), so nothing starts"),
+                || json!({"run": run, "asked": request.to_string(), "status": status}),
+            );
             return Ok(report::exit_code(&report));
         }
         Request::Decide { .. } => {
@@ -141,6 +162,14 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
                 let why = format!("`{}` of {} is kept already for `coldswap resume {run}`", kept.request, kept.by);
                 return Err(Failure::refused(format!("`{request}` would come too late: {why}"))
                     .hint(format!("`coldswap rollback {run}` takes back what is in flight and skips what waits")));
+            }
+            if let Some(earlier) = kept(&site.store, run, &request)? {
+                let (by, at) = (&earlier.by, earlier.at);
+                return Err(Failure::refused(format!(
+                    "`{request}` is refused: {by} said `{}` at {at}, and nobody has acted on it yet",
+                    earlier.request
+                ))
+                .hint(format!("`coldswap resume {run}` acts on it; `coldswap rollback {run}` takes the run back instead")));
             }
             site.store.post(run, site.now(), &who(by), &request)?;
             output::print(
@@ -156,14 +185,10 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
         return Err(Failure::refused(format!("`{run}` ran in a lab that has ended; its machines are gone")));
     }
     let seq = site.store.post(run, site.now(), &who(by), &request)?;
-    let (send, control) = tokio::sync::mpsc::unbounded_channel();
     let why = Reason::new(ReasonCode::Asked, format!("only `{request}` was asked for; `coldswap resume {run}` goes on with the rest"));
-    // The receiver is right here.
-    let _ = send.send(Control::Pause(why));
     let ports = site.ports();
     let claim = claim(&ports, run, &site.terms())?;
-    let code = carry_out(global, ports, Arc::new(plan), claim, None, control).await?;
-    drop(send);
+    let code = carry_out(global, ports, Arc::new(plan), claim, None, control::listen(Some(Control::Pause(why)))).await?;
     match answer(&site.store, run, seq)? {
         Some(Some(why)) => Err(Failure::refused(format!("`{request}` is refused: {why}"))),
         _ => Ok(code),

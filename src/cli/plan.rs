@@ -15,10 +15,12 @@ use crate::report::ExitCode;
 use crate::runbook::Runbook;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
-    let bench = Bench::open(global, args.lab.as_deref(), args.out.is_some()).await?;
+    let saves = args.out.is_some() || (args.refresh && args.lab.is_none());
+    let bench = Bench::open(global, args.lab.as_deref(), saves).await?;
     let looks = bench.site.looks();
     let id = if args.out.is_some() { bench.site.store.next_plan_id()? } else { "unsaved".into() };
     let concerned = (&runbook, Some(&source));
@@ -35,16 +37,24 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     output::print(
         global,
         || {
-            let saved = args
-                .out
-                .as_ref()
-                .map(|out| format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display()));
+            let saved = args.out.as_ref().map(|out| saved(args, &plan, out));
             plan::render(&plan) + &saved.unwrap_or_default()
         },
         || json!(plan),
     );
     let changes = !plan.switchovers.is_empty();
     Ok(if args.detailed_exitcode && changes { ExitCode::Changes } else { ExitCode::Done })
+}
+
+fn saved(args: &PlanArgs, plan: &Plan, out: &Path) -> String {
+    let (id, out) = (&plan.id, out.display());
+    match &args.lab {
+        None => format!("\nsaved as {id} in {out}; `coldswap apply {out}` carries it out\n"),
+        Some(lab) => {
+            let again = format!("`coldswap apply {} --lab {}`", args.runbook.display(), lab.display());
+            format!("\nsaved as {id} in {out}, to be looked at: its lab has ended; {again} makes a plan of its own and carries it out\n")
+        }
+    }
 }
 
 /// Read everything that the plan may concern in full, remember it, and plan with it. What is planned with and what is

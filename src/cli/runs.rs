@@ -14,8 +14,8 @@ use serde_json::json;
 use std::fmt::Write;
 
 pub fn list(global: &Global) -> Result<ExitCode, Failure> {
-    let site = Site::open(global)?;
-    let mut rows = site.store.runs()?;
+    let site = Site::open_to_read(global)?;
+    let mut rows = rows_of(&site.store)?;
     for row in rows.iter_mut().filter(|row| row.status == "running") {
         // Whoever carried it out has died or was stopped: nobody goes on by themselves.
         if site.store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
@@ -30,7 +30,9 @@ pub fn list(global: &Global) -> Result<ExitCode, Failure> {
         }
         let width = rows.iter().map(|r| r.id.0.len()).max().unwrap_or(0);
         rows.iter().fold(String::new(), |mut out, r| {
-            let _ = writeln!(out, "{:<width$}  {}  {:<9}  {}", r.id.0, r.created_at, r.status, r.name);
+            let resume =
+                if r.status == LEFT { format!("  (`coldswap resume {}` looks at its machines and goes on)", r.id) } else { String::new() };
+            let _ = writeln!(out, "{:<width$}  {}  {:<9}  {}{resume}", r.id.0, r.created_at, r.status, r.name);
             out
         })
     };
@@ -51,6 +53,20 @@ pub fn list(global: &Global) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
+/// A run whose process was killed is `running` in its row for ever: its lease has ended, and nobody renews it.
+fn rows_of(store: &SqliteStore) -> Result<Vec<RunRow>, Failure> {
+    let mut rows = store.runs()?;
+    for row in rows.iter_mut().filter(|r| r.status == "running") {
+        if store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
+            row.status = LEFT.to_owned();
+        }
+    }
+    Ok(rows)
+}
+
+/// Nobody carries it out, and it has not come to an end.
+const LEFT: &str = "left";
+
 fn lab_runs(global: &Global) -> Result<Vec<RunRow>, Failure> {
     if global.store.is_some() {
         return Ok(Vec::new());
@@ -61,7 +77,7 @@ fn lab_runs(global: &Global) -> Result<Vec<RunRow>, Failure> {
     paths.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
     let mut rows = Vec::new();
     for path in paths {
-        rows.extend(SqliteStore::open(&path)?.runs()?);
+        rows.extend(rows_of(&site::to_read(&path)?)?);
     }
     Ok(rows)
 }
@@ -87,7 +103,7 @@ fn run_of(site: &Site, id: &str) -> Result<RunRow, Failure> {
 }
 
 pub fn show(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     if site.store.load_plan(&PlanId(args.id.clone()))?.is_some() {
         let plan = plan_of(&site, &PlanId(args.id.clone()))?;
         output::print(global, || plan::render(&plan), || json!(plan));
@@ -100,7 +116,7 @@ pub fn show(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn report(global: &Global, args: &ReportArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     let row = run_of(&site, &args.id)?;
     let report = make_report(&site.store, &plan_of(&site, &row.plan)?, &row.id)?;
     let global = Global { output: args.format.unwrap_or(global.output), ..global.clone() };
@@ -109,7 +125,7 @@ pub fn report(global: &Global, args: &ReportArgs) -> Result<ExitCode, Failure> {
 }
 
 pub fn journal(global: &Global, args: &IdArgs) -> Result<ExitCode, Failure> {
-    let site = Site::of_id(global, &args.id)?;
+    let site = Site::of_id_to_read(global, &args.id)?;
     let row = run_of(&site, &args.id)?;
     let records = site.store.journal(&row.id)?;
     let body = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_else(|_| json!({ "unreadable": text }));

@@ -1,7 +1,7 @@
 //! Where a command works: the store, the inventory in it, and the ways to the BMCs.
 
 use super::args::Global;
-use super::{Failure, files};
+use super::{Failure, files, output};
 use crate::adapter::clock::SystemClock;
 use crate::adapter::fence_agent::{AgentOptions, FenceAgents};
 use crate::adapter::hooks::{HookOptions, Hooks};
@@ -64,12 +64,47 @@ pub fn labs_directory(store: &Path) -> PathBuf {
     store.parent().unwrap_or_else(|| Path::new(".")).join("labs")
 }
 
+/// Open a store for reading; where it cannot be written, say so.
+pub fn to_read(path: &Path) -> Result<SqliteStore, Failure> {
+    let store = SqliteStore::open_to_read(path)?;
+    if store.is_read_only() {
+        output::tell(format!(
+            "warning: `{}` cannot be written; it is shown as it stands, and nothing can be carried out with it",
+            path.display()
+        ));
+    }
+    Ok(store)
+}
+
+/// The store that holds a run or plan, and the configuration.
+fn place_of(global: &Global, id: &str) -> Result<(PathBuf, Config), Failure> {
+    let config = config(global)?;
+    let path = store_path(global, &config)?;
+    let lab = id.rsplit_once("-r-").or_else(|| id.rsplit_once("-p-")).map(|(lab, _)| lab);
+    let Some(lab) = lab.filter(|_| global.store.is_none()) else { return Ok((path, config)) };
+    let path = labs_directory(&path).join(format!("{lab}.db"));
+    if !path.exists() {
+        return Err(Failure::usage(format!("there is no `{id}`: `{}` does not exist", path.display())));
+    }
+    Ok((path, config))
+}
+
 impl Site {
     /// The site of a real run.
     pub fn open(global: &Global) -> Result<Site, Failure> {
         let config = config(global)?;
-        let path = store_path(global, &config)?;
-        let store = SqliteStore::open(&path)?;
+        let store = SqliteStore::open(store_path(global, &config)?)?;
+        Site::with(store, config)
+    }
+
+    /// The site for a look at what is written down: a store that cannot be written is good enough.
+    pub fn open_to_read(global: &Global) -> Result<Site, Failure> {
+        let config = config(global)?;
+        let store = to_read(&store_path(global, &config)?)?;
+        Site::with(store, config)
+    }
+
+    fn with(store: SqliteStore, config: Config) -> Result<Site, Failure> {
         // A lab's machines are gone when it ends; its store is for looking back.
         let lab = !store.id_prefix()?.is_empty();
         Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
@@ -77,22 +112,14 @@ impl Site {
 
     /// The site that holds a run or plan: a lab's where the id says so.
     pub fn of_id(global: &Global, id: &str) -> Result<Site, Failure> {
-        let config = config(global)?;
-        let path = store_path(global, &config)?;
-        let lab = id.rsplit_once("-r-").or_else(|| id.rsplit_once("-p-")).map(|(lab, _)| lab);
-        let path = match lab {
-            Some(lab) if global.store.is_none() => {
-                let path = labs_directory(&path).join(format!("{lab}.db"));
-                if !path.exists() {
-                    return Err(Failure::usage(format!("there is no `{id}`: `{}` does not exist", path.display())));
-                }
-                path
-            }
-            _ => path,
-        };
-        let store = SqliteStore::open(&path)?;
-        let lab = !store.id_prefix()?.is_empty();
-        Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
+        let (path, config) = place_of(global, id)?;
+        Site::with(SqliteStore::open(path)?, config)
+    }
+
+    /// The same for a look back.
+    pub fn of_id_to_read(global: &Global, id: &str) -> Result<Site, Failure> {
+        let (path, config) = place_of(global, id)?;
+        Site::with(to_read(&path)?, config)
     }
 
     /// What is written down, and nothing to change it with.

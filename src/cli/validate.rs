@@ -28,7 +28,7 @@ pub async fn run(global: &Global, args: &ValidateArgs) -> Result<ExitCode, Failu
     let borrowed: Vec<&Source> = sources.iter().collect();
     let wrong = found.has_errors();
     if !found.is_empty() && !output::is_json(global) {
-        anstream::eprintln!("{}", render(&found, &borrowed, Look::Coloured));
+        output::tell(render(&found, &borrowed, Look::Coloured));
     }
     let text = || match (wrong, sources.len()) {
         (true, _) => String::new(),

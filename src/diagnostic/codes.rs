@@ -45,6 +45,9 @@ codes! {
     NOT_PROVEN = "P006", "the assignment may not be the best",
         "pools with `keep` that overlap, or several limits under `match.spread`, over so many nodes that not all possibilities were looked at",
         "every rule is kept all the same; use fewer such limits, or plan fewer sources at once with `--only`";
+    NOT_SELECTED = "P007", "`--only` names a node that is no source",
+        "`--only` chooses among the sources of the runbook: `--only web-7` where `sources` selects `web-1` and `web-2`",
+        "add the node to `sources.nodes`, or leave it out of `--only`";
     NOTHING_TO_DO = "P020", "no node is to be switched over",
         "`sources` selects none: `select: \"node.labels.rack == 'r9'\"` where no node stands in r9",
         "`coldswap inventory list` shows the nodes and their labels";
@@ -63,6 +66,9 @@ codes! {
     NOTICE_TEMPLATE = "P025", "a template of `notify` fails",
         "it speaks of something that is not known when the plan is made: only `event` and `run` are filled in later",
         "use `vars`, `event` and `run` there";
+    WINDOWS_OVER = "P026", "no window opens any more",
+        "every window of the runbook is over, or its recurrence does not come within two years: nothing could start, and the run would be parked at once",
+        "correct `windows`, or make the plan when one is near";
     SYNTAX = "R001", "the file is not YAML",
         "the text breaks the rules of YAML at this place: a bracket or quote that is not closed, a wrong indentation, a `:` too many",
         "mend the place; text that holds `: `, ` #` or begins with one of `@ % & * ! | > [ ] { }` belongs in quotes";
@@ -190,13 +196,19 @@ codes! {
     FENCE_AGENT = "R120", "a fence agent that would not understand",
         "the agent's own metadata, as it is installed here, does not have the option, or has one that it cannot do without",
         "correct the option; `AGENT -o metadata` and its manual list them all";
+    HOOK_ADDRESS = "R121", "an address that a hook or a notification cannot ask",
+        "requests go over https or http: `url: file:///etc/passwd`, `url: chat.example/hook`",
+        "write it like https://chat.example/hook; a secret one as `url: {secret: {env: CHAT_URL}}`";
+    HOOK_VARIABLE = "R122", "an environment variable that a hook cannot be given",
+        "a name such as `A=B` would set another variable, and `COLDSWAP_RUN`, `_SWITCHOVER`, `_STEP` and `_ATTEMPT` are what a hook tells its runs apart by",
+        "choose a name of letters, digits and `_` that does not begin with COLDSWAP_";
 
     NOT_SUPPORTED = "R201", "not supported yet",
         "the file is right, and this version of coldswap cannot do what it asks; it is refused because ignoring it would be dangerous",
         "remove it, or wait for a version that can";
 
     PLAIN_SECRET = "R301", "a password in the open",
-        "secrets are never written in files that are stored, shown and sent around",
+        "secrets are never written in files that are stored, shown and sent around: a text under `password`, `token`, `Authorization` and the like, or `user:password@` in an address",
         "write {secret: {env: NAME}}, {secret: {file: PATH}} or {secret: {command: [pass, show, NAME]}}";
     SAME_NODE = "R302", "two nodes that are one",
         "two records have one name, one uuid, or one BMC address and system",

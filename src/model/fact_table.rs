@@ -241,6 +241,7 @@ mod tests {
                 Scalar::Integer(_) => FactKind::Number,
                 Scalar::Bool(_) => FactKind::Truth,
                 Scalar::Text(_) => FactKind::Text,
+                Scalar::Secret { .. } => panic!("{} is a secret", row.name),
             };
             assert_eq!(kind, row.kind, "{}", row.name);
             assert!(Facts::default().get(row.name).is_none(), "{}", row.name);

@@ -1,6 +1,6 @@
 //! Hardware as seen. Every field may be unknown, and unknown equals nothing, not even unknown.
 
-use super::SHORT_FIRMWARE;
+use super::{SHORT_FIRMWARE, SecretRef};
 use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -14,6 +14,17 @@ pub enum Scalar {
     Bool(bool),
     Integer(i64),
     Text(String),
+    /// Where it is kept. Only properties of volume targets have any: CHAP credentials.
+    Secret {
+        secret: SecretRef,
+    },
+}
+
+/// `{"secret": {"env": "NAME"}}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    secret: SecretRef,
 }
 
 /// Written by hand: an untagged enum's own reader tries one variant after the other and words an error for each that does
@@ -21,7 +32,7 @@ pub enum Scalar {
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Scalar, D::Error> {
         struct Any;
-        impl Visitor<'_> for Any {
+        impl<'v> Visitor<'v> for Any {
             type Value = Scalar;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text, an integer, `true` or `false`")
@@ -41,6 +52,9 @@ impl<'de> Deserialize<'de> for Scalar {
             fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
                 Ok(Scalar::Text(text))
             }
+            fn visit_map<A: de::MapAccess<'v>>(self, map: A) -> Result<Scalar, A::Error> {
+                Kept::deserialize(de::value::MapAccessDeserializer::new(map)).map(|kept| Scalar::Secret { secret: kept.secret })
+            }
         }
         d.deserialize_any(Any)
     }
@@ -52,6 +66,7 @@ impl fmt::Display for Scalar {
             Scalar::Bool(b) => b.fmt(f),
             Scalar::Integer(n) => n.fmt(f),
             Scalar::Text(t) => t.fmt(f),
+            Scalar::Secret { secret } => secret.fmt(f),
         }
     }
 }

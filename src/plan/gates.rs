@@ -1,12 +1,13 @@
 //! What holds a run back, as the plan carries it: prediction, failure domains, the storm guard, notifications.
 
-use super::Switchover;
 use super::recipe::render_action;
+use super::{Choice, Request, Switchover};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::runbook::{Runbook, Scope};
 use crate::step::Step;
+use std::collections::BTreeSet;
 
 /// A switchover with its prediction and the failure domains that are limited.
 pub(super) fn limited(runbook: &Runbook, fleet: &Fleet, mut switchover: Switchover) -> Switchover {
@@ -32,7 +33,7 @@ fn predict(steps: &[Step]) -> Span {
 /// Is it more of the fleet than the runbook allows at once? In words, where a person has allowed it.
 pub(super) fn storm(runbook: &Runbook, fleet: &Fleet, planned: usize, allowed: bool, diagnostics: &mut Diagnostics) -> Option<String> {
     let limit = runbook.limits.refuse_above?;
-    let booted = fleet.targets.values().filter(|t| t.boot_index == 0).map(|t| t.node).collect::<std::collections::BTreeSet<_>>().len();
+    let booted = fleet.targets.values().filter(|t| t.boot_index == 0).map(|t| t.node).collect::<BTreeSet<_>>().len();
     let above = match limit {
         Threshold::Count(n) => planned > n as usize,
         // Exact: hundredths of a percent.
@@ -53,6 +54,25 @@ pub(super) fn storm(runbook: &Runbook, fleet: &Fleet, planned: usize, allowed: b
         }),
     });
     allowed.then_some(text)
+}
+
+/// A node that is named for this plan alone and is no source of it.
+pub(super) fn no_source(fleet: &Fleet, request: &Request, choice: &Choice, diagnostics: &mut Diagnostics) {
+    if diagnostics.has_errors() {
+        return;
+    }
+    let met: BTreeSet<NodeId> = choice.pairs.iter().map(|p| p.source).chain(choice.left_out.iter().map(|l| l.node)).collect();
+    let excluded: BTreeSet<NodeId> = request.exclude.iter().filter_map(|name| fleet.find(name)).map(|n| n.id).collect();
+    let named = request.only.iter().filter_map(|name| fleet.find(name));
+    for node in named.filter(|n| !met.contains(&n.id) && !excluded.contains(&n.id)) {
+        diagnostics.0.push(Diagnostic {
+            code: codes::NOT_SELECTED,
+            severity: Severity::Error,
+            message: format!("`--only {}`: the runbook's `sources` do not select it", node.name),
+            span: None,
+            hint: Some("add it to `sources.nodes`, or leave it out of `--only`".into()),
+        });
+    }
 }
 
 pub(super) fn notices(runbook: &Runbook, diagnostics: &mut Diagnostics) -> Vec<Notice> {

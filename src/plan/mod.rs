@@ -91,6 +91,7 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
         }
     }
     left_out.sort_by(|a, b| a.name.cmp(&b.name));
+    gates::no_source(fleet, request, &choice, &mut diagnostics);
     refuse_left_out(runbook, &choice.left_out, &left_out, &mut diagnostics);
     if switchovers.is_empty() && left_out.is_empty() && !diagnostics.has_errors() {
         diagnostics.0.push(Diagnostic {

@@ -20,12 +20,14 @@ pub enum ExitCode {
     Resumable,
     /// In doubt, or something is owed: a person must look.
     NeedsPerson,
+    /// All of it is done, and its result could not be written where it was wanted: the report's file, standard output.
+    Unwritten,
     /// `plan --detailed-exitcode`: there is something to do.
     Changes,
 }
 
 impl ExitCode {
-    pub const ALL: [ExitCode; 8] = [
+    pub const ALL: [ExitCode; 9] = [
         ExitCode::Done,
         ExitCode::Bug,
         ExitCode::Usage,
@@ -33,6 +35,7 @@ impl ExitCode {
         ExitCode::NotAll,
         ExitCode::Resumable,
         ExitCode::NeedsPerson,
+        ExitCode::Unwritten,
         ExitCode::Changes,
     ];
 
@@ -45,7 +48,23 @@ impl ExitCode {
             ExitCode::NotAll => 4,
             ExitCode::Resumable => 5,
             ExitCode::NeedsPerson => 6,
+            ExitCode::Unwritten => 7,
             ExitCode::Changes => 10,
+        }
+    }
+
+    /// For machines that read words.
+    pub fn word(self) -> &'static str {
+        match self {
+            ExitCode::Done => "done",
+            ExitCode::Bug => "bug",
+            ExitCode::Usage => "usage",
+            ExitCode::Refused => "refused",
+            ExitCode::NotAll => "not_all",
+            ExitCode::Resumable => "resumable",
+            ExitCode::NeedsPerson => "needs_person",
+            ExitCode::Unwritten => "unwritten",
+            ExitCode::Changes => "changes",
         }
     }
 
@@ -59,6 +78,7 @@ impl ExitCode {
             ExitCode::NotAll => "finished, and some of what was planned was not switched over",
             ExitCode::Resumable => "stopped or parked; `coldswap resume` goes on",
             ExitCode::NeedsPerson => "in doubt, or something is owed; a person must look",
+            ExitCode::Unwritten => "done, and its result could not be written where it was wanted",
             ExitCode::Changes => "`plan --detailed-exitcode`: there is something to do",
         }
     }

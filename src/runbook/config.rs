@@ -143,6 +143,12 @@ fn meant(reading: &Reading<'_>, raw: &RawConfig) -> Option<Config> {
     if let Some(kind) = raw.kind.as_ref().filter(|k| k.value == "ironic") {
         reading.error(codes::NOT_SUPPORTED, "`kind: ironic` is not supported yet", &kind.at);
     }
+    for landing in raw.bmc.landing.iter().chain(raw.bmc.overrides.iter().filter_map(|o| o.landing.as_ref())) {
+        if landing.value == Span::ZERO {
+            let message = "`landing: 0s`: no power command shows at once, and nothing would be waited for before going back";
+            reading.hinted(codes::OUT_OF_RANGE, message, &landing.at, "the default is `90s`");
+        }
+    }
     let small = |n: &Option<At<i64>>| n.as_ref().map(At::small);
     let overrides: Vec<Option<BmcOverride>> = raw
         .bmc

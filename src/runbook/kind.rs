@@ -51,7 +51,7 @@ pub(super) fn kind(source: &Source, tree: &Tree, wanted: Option<Kind>) -> (Optio
     let wrong = |message: String| Diagnostic::error(codes::KIND, message).at(&source.name, written.at.clone());
     match (Kind::ALL.into_iter().find(|k| k.as_str() == text), wanted) {
         (Some(kind), Some(wanted)) if kind != wanted => {
-            found.push(wrong(format!("this is of kind `{text}`; a {} is wanted here", wanted.as_str())));
+            found.push(wrong(format!("this is of kind `{text}`; one of kind `{}` is wanted here", wanted.as_str())));
             (None, found)
         }
         (Some(kind), _) => (Some(kind), found),

@@ -169,6 +169,9 @@ fn fitted(reading: &Reading<'_>, tree: &Tree, files: &dyn Files, raw: RawLab) ->
             let message = "the lab has neither an `inventory` nor a `count` of machines";
             reading.hinted(codes::LAB_MACHINES, message, &at, "name an `inventory`, or give `machines.count`");
         }
+        if let Some(count) = lab.count.filter(|_| !raw.machines.is_empty()) {
+            known(reading, &raw.machines, &made_up_names(count), "the lab");
+        }
         return lab;
     };
     let beside = beside(reading.file, &path.value);
@@ -194,13 +197,27 @@ fn agrees(reading: &Reading<'_>, count: &Option<At<i64>>, machines: &[At<String>
         let message = format!("`count` is {}, and the inventory has {} nodes", count.value, records.len());
         reading.hinted(codes::LAB_MACHINES, message, &count.at, "remove `count`: there is one machine for each node");
     }
-    for machine in machines.iter().filter(|m| !m.value.contains(['*', '?'])) {
-        if !records.iter().any(|r| r.node.name == machine.value) {
-            let hint = did_you_mean(&machine.value, records.iter().map(|r| r.node.name.as_str())).map(|n| format!("did you mean `{n}`?"));
-            let found = Diagnostic::error(codes::LAB_MACHINES, format!("the inventory has no machine `{}`", machine.value));
-            reading.tell(found.maybe_hint(hint), &machine.at);
-        }
+    known(reading, machines, &records.iter().map(|r| r.node.name.clone()).collect::<Vec<_>>(), "the inventory");
+}
+
+fn known(reading: &Reading<'_>, machines: &[At<String>], names: &[String], who: &str) {
+    for machine in machines.iter().filter(|m| !meant(&m.value, names.iter().map(String::as_str))) {
+        let hint = did_you_mean(&machine.value, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+        let found = Diagnostic::error(codes::LAB_MACHINES, format!("{who} has no machine `{}`", machine.value));
+        reading.tell(found.maybe_hint(hint), &machine.at);
     }
+}
+
+/// Does a fault for `machine` (`*` and `?` stand for any text and any character) mean one of these at least? A rule that
+/// means none would only look as if something had been tried.
+pub fn meant<'n>(machine: &str, names: impl IntoIterator<Item = &'n str>) -> bool {
+    machine == "*" || names.into_iter().any(|name| super::glob(machine, name))
+}
+
+/// The machines of a lab without inventory: two thirds of them serve, the others are spares.
+pub fn made_up_names(count: u32) -> Vec<String> {
+    let serving = count - count / 3;
+    (1..=count).map(|n| if n <= serving { format!("node-{n:03}") } else { format!("spare-{:03}", n - serving) }).collect()
 }
 
 fn span() -> Quantity<Span> {

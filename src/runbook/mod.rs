@@ -12,6 +12,7 @@ mod judge;
 mod kind;
 mod lab;
 mod meaning;
+mod plain;
 mod predicate;
 mod read;
 mod schema;
@@ -29,7 +30,9 @@ pub use files::{Files, beside, directory};
 pub use inventory::{Format, read_inventory, write_inventory};
 pub use judge::*;
 pub use kind::{API_VERSION, Kind};
-pub use lab::{ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, read_drill, read_lab};
+pub use lab::{
+    ACTIONS, DRILL_REQUESTS, Drill, DrillFault, FaultRule, Lab, LabTiming, PRESETS, REQUESTS, made_up_names, meant, read_drill, read_lab,
+};
 pub use predicate::{Ask, Finding, Property, glob, versions};
 pub use read::{check_document, read_runbook};
 pub use schema::schema;

@@ -1,6 +1,7 @@
 //! Variables: defaults in the runbook, overrides from the command line.
 
 use super::document::{self, Limits, Tree, Typed};
+use super::plain;
 use super::shape::{Map, Reading};
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, codes, did_you_mean};
 use serde_json::Value as Json;
@@ -63,6 +64,11 @@ impl Vars {
 
 /// The defaults with the overrides put in; what is wrong is told to `reading`.
 pub(super) fn resolve(reading: &Reading<'_>, defaults: &Map<Tree>, overrides: &Vars) -> BTreeMap<String, Json> {
+    for (name, default) in defaults {
+        if let Some(text) = default.text().filter(|_| !default.is_nothing()) {
+            plain::under(reading, &name.value, text, &default.at, plain::WHERE_USED);
+        }
+    }
     let mut vars: BTreeMap<String, Json> = defaults.iter().map(|(k, v)| (k.value.clone(), v.json())).collect();
     for (name, given) in &overrides.0 {
         let Some(default) = vars.get(name) else {
@@ -72,6 +78,11 @@ pub(super) fn resolve(reading: &Reading<'_>, defaults: &Map<Tree>, overrides: &V
             reading.tell_nowhere(Diagnostic::error(codes::UNKNOWN_VARIABLE, message).hint(hint));
             continue;
         };
+        if plain::names_secret(name) {
+            let message = format!("a secret in the open: the variable `{name}` would stand in the plan");
+            reading.tell_nowhere(Diagnostic::error(codes::PLAIN_SECRET, message).hint("write `{secret: {env: NAME}}` where it is used"));
+            continue;
+        }
         match given.like(default) {
             Some(value) => {
                 vars.insert(name.clone(), value);

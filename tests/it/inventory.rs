@@ -229,13 +229,14 @@ prop_compose! {
         node.owner = texts[3].clone();
         node.instance = texts[4].clone().map(|t| Instance { uuid: uuid::Uuid::from_u128(n as u128 + 1), name: Some(t) });
         node.bmc.username = secret.clone().map(Sensitive::Secret).or(texts[5].clone().map(Sensitive::Plain));
+        let chap: Vec<(String, Scalar)> = secret.iter().map(|s| ("auth_password".to_owned(), Scalar::Secret { secret: s.clone() })).collect();
         node.bmc.password = secret;
         node.maintenance = maintained.map(|reason| Maintenance { reason });
         let connectors = vec![VolumeConnector { id: ConnectorId::derived(&name), node: node.id, kind: ConnectorKind::Iqn, connector_id: format!("iqn.2026-01.example:{n}"), burned_in: n.is_multiple_of(2), generation: Generation(0) }];
         let mut targets: Vec<VolumeTarget> = volumes.into_iter().enumerate().map(|(v, (index, value, id))| {
             let volume_id = format!("vol-{n}-{v}");
             let id = id.map_or_else(|| TargetId::derived(&format!("{}/nfs/{index}/{volume_id}", node.id)), |id| TargetId(uuid::Uuid::from_u128(id)));
-            VolumeTarget { id, node: node.id, volume_type: VolumeType::Nfs, boot_index: index, volume_id, properties: [("p".to_owned(), value)].into(), shareable: v == 1, generation: Generation(0) }
+            VolumeTarget { id, node: node.id, volume_type: VolumeType::Nfs, boot_index: index, volume_id, properties: [("p".to_owned(), value)].into_iter().chain(chap.clone()).collect(), shareable: v == 1, generation: Generation(0) }
         }).collect();
         targets.sort_by_key(|t| t.id);
         NodeRecord { node, connectors, targets }

@@ -316,7 +316,7 @@ fn exit_codes() {
     for (outcomes, debt, code) in table {
         assert_eq!(ended(outcomes, debt), code, "{outcomes:?}, debt {debt}");
     }
-    assert_eq!(ExitCode::ALL.map(ExitCode::code), [0, 1, 2, 3, 4, 5, 6, 10]);
+    assert_eq!(ExitCode::ALL.map(ExitCode::code), [0, 1, 2, 3, 4, 5, 6, 7, 10]);
     assert_eq!(exit_code(&report_of(&plan, &journal[..1])), ExitCode::Resumable);
 }
 

@@ -18,6 +18,7 @@ mod lock;
 mod mailbox;
 mod migrate;
 mod open;
+mod read_only;
 mod rows;
 mod writer;
 
@@ -39,11 +40,14 @@ pub struct SqliteStore {
 
 struct Inner {
     id: StoreId,
+    read_only: bool,
     /// A thread and a connection of its own: a look at the records does not wait for a commit. It sees everything that was
     /// answered before it was asked. Closed first: only the writer can put the log back into the file.
     reader: Option<Writer>,
     writer: Writer,
     locks: lock::Locks,
+    /// Removed when the connections above are closed.
+    _copy: Option<tempfile::TempDir>,
 }
 
 impl SqliteStore {
@@ -56,7 +60,33 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
         let opened = open::file(path)?;
-        SqliteStore::start(opened, lock::Locks::beside(path))
+        SqliteStore::start(opened, lock::Locks::beside(path), None)
+    }
+
+    /// For what only looks back: [`SqliteStore::open`], and where the file cannot be written, the store as it stands.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`].
+    pub fn open_to_read(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let path = path.as_ref();
+        match SqliteStore::open(path) {
+            Err(error @ StoreError::Failed(_)) if !read_only::writable(path) => SqliteStore::open_read_only(path).map_err(|_| error),
+            opened => opened,
+        }
+    }
+
+    /// The store as it stands: nothing is written to it or beside it. What would change it is refused.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`], and where there is no store.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        let (opened, copy) = read_only::open(path.as_ref())?;
+        SqliteStore::start(opened, lock::Locks::in_memory(), Some(copy))
+    }
+
+    /// Was it opened for reading alone?
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only
     }
 
     /// A store that is gone when it is dropped.
@@ -64,14 +94,15 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Failed`] where no thread can be started.
     pub fn in_memory() -> Result<SqliteStore, StoreError> {
-        SqliteStore::start(open::memory()?, lock::Locks::in_memory())
+        SqliteStore::start(open::memory()?, lock::Locks::in_memory(), None)
     }
 
-    fn start(opened: open::Opened, locks: lock::Locks) -> Result<SqliteStore, StoreError> {
+    fn start(opened: open::Opened, locks: lock::Locks, copy: Option<tempfile::TempDir>) -> Result<SqliteStore, StoreError> {
         let no_thread = |e: std::io::Error| StoreError::Failed(format!("cannot start a thread: {e}"));
         let writer = Writer::start(opened.connection).map_err(no_thread)?;
         let reader = opened.reader.map(Writer::start).transpose().map_err(no_thread)?;
-        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, writer, reader, locks }) })
+        let read_only = copy.is_some();
+        Ok(SqliteStore { inner: Arc::new(Inner { id: opened.id, read_only, reader, writer, locks, _copy: copy }) })
     }
 
     fn reader(&self) -> &Writer {

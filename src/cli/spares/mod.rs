@@ -48,7 +48,7 @@ async fn of_numbers(global: &Global, args: &SizeArgs, nodes: u32) -> Result<Sizi
     let learned = match args.failure_rate {
         FailureRate::Given(_) => None,
         FailureRate::Learned => {
-            let site = Site::open(global)?;
+            let site = Site::open_to_read(global)?;
             let fleet = site.store.fleet().await?;
             Some(learn::learn(&site, &fleet)?)
         }

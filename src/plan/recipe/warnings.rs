@@ -15,6 +15,7 @@ impl Cook<'_> {
         if self.runbook.boot.via == BootVia::None {
             warnings.push(format!("`boot.via: none`: nothing takes the boot configuration off `{name}`; its hooks must"));
         }
+        self.chap_warnings(steps, &mut warnings);
         for hook in self.runbook.hooks.iter().filter(|h| h.point != HookPoint::PostBoot && h.undo.is_none()) {
             warnings.push(format!("hook `{}` has no `undo`: a rollback leaves what it did", hook.name));
         }
@@ -40,6 +41,19 @@ impl Cook<'_> {
         }
         if self.runbook.power.crash_dump.is_some() && !self.can_dump() {
             warnings.push(format!("the BMC of `{name}` offers no Nmi; no crash dump is asked for"));
+        }
+    }
+
+    /// The firmware of a spare gets name, portal and LUN; there are no credentials of volumes in Redfish's iSCSI boot that
+    /// could be read back, so none are written.
+    fn chap_warnings(&self, steps: &[Step], warnings: &mut Vec<String>) {
+        let opens = |s: &Step| matches!(s, Step::ConfigureBoot(c) if c.settings.iscsi.is_some());
+        let chap = |t: &&VolumeTarget| t.boot_index == 0 && t.properties.contains_key("auth_password");
+        for target in self.fleet.targets_of(self.source.id).into_iter().filter(chap).filter(|_| steps.iter().any(opens)) {
+            warnings.push(format!(
+                "`{}` wants CHAP credentials, and the firmware of `{}` is set up without any: the storage must let it in by its name",
+                target.volume_id, self.destination.name
+            ));
         }
     }
 

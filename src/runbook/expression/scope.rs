@@ -2,6 +2,7 @@
 
 use super::Value;
 use crate::model::*;
+use crate::runbook::plain::may_be_secret;
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -231,7 +232,7 @@ fn target_value(target: &VolumeTarget) -> Value {
         ("volume_type", Value::text(target.volume_type.as_str())),
         ("boot_index", Value::Integer(target.boot_index.into())),
         ("volume_id", Value::text(&target.volume_id)),
-        ("properties", scalars(target.properties.iter().filter(|(k, _)| !holds_secret(k)))),
+        ("properties", scalars(target.properties.iter().filter(|(k, _)| !may_be_secret(k)))),
         ("shareable", Value::Bool(target.shareable)),
     ])
 }
@@ -245,12 +246,6 @@ fn without_credentials(address: &str) -> String {
         }
         _ => address.to_owned(),
     }
-}
-
-/// Ironic keeps CHAP credentials among a target's properties (`auth_username`, `auth_password`).
-fn holds_secret(property: &str) -> bool {
-    let name = property.to_lowercase();
-    ["password", "secret", "chap", "auth_"].iter().any(|word| name.contains(word))
 }
 
 fn scalars<'m>(map: impl Iterator<Item = (&'m String, &'m Scalar)>) -> Value {

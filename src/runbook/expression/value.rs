@@ -99,6 +99,7 @@ impl From<&Scalar> for Value {
             Scalar::Bool(b) => Value::Bool(*b),
             Scalar::Integer(n) => Value::Integer(*n),
             Scalar::Text(t) => Value::text(t),
+            Scalar::Secret { .. } => Value::None,
         }
     }
 }

@@ -5,12 +5,14 @@ use crate::diagnostic::{LineIndex, codes};
 use crate::model::*;
 use crate::runbook::beside;
 use crate::runbook::meaning::resolved;
+use crate::runbook::plain;
 use crate::runbook::raw::RawSensitive;
 use crate::runbook::shape::{At, Reading};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub(super) fn records(reading: &Reading<'_>, raw: &RawInventory) -> Option<Vec<NodeRecord>> {
+    raw.defaults.labels.iter().for_each(|(key, value)| open_secret(reading, key, &value.value, &value.at, plain::WHERE_USED));
     let records: Vec<Option<NodeRecord>> = raw.nodes.iter().map(|node| record(reading, &raw.defaults, node)).collect();
     twice(reading, raw, &records);
     records.into_iter().collect()
@@ -26,6 +28,8 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     for connector in &raw.connectors {
         connector_fits(reading, &connector.value);
     }
+    raw.targets.iter().for_each(|target| properties_fit(reading, &target.value));
+    raw.labels.iter().for_each(|(key, value)| open_secret(reading, key, &value.value, &value.at, plain::WHERE_USED));
     let name = &name?.value;
     let id = raw.uuid.as_ref().map_or_else(|| NodeId::derived(name), |u| NodeId(u.value));
     let text = |of: fn(&RawNode) -> Option<&At<String>>| of(raw).or(of(defaults)).map(|t| t.value.clone());
@@ -46,7 +50,7 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     node.owner = text(|n| n.owner.as_ref());
     node.lessee = text(|n| n.lessee.as_ref());
     let connectors = raw.connectors.iter().map(|c| connector(id, &c.value)).collect();
-    let targets = raw.targets.iter().map(|t| target(id, &t.value)).collect();
+    let targets = raw.targets.iter().map(|t| target(reading.file, id, &t.value)).collect();
     Some(NodeRecord { node, connectors, targets })
 }
 
@@ -162,7 +166,7 @@ fn connector(node: NodeId, raw: &RawConnector) -> VolumeConnector {
     }
 }
 
-fn target(node: NodeId, raw: &RawTarget) -> VolumeTarget {
+fn target(file: &str, node: NodeId, raw: &RawTarget) -> VolumeTarget {
     let derived = || TargetId::derived(&format!("{node}/{}/{}/{}", raw.volume_type.as_str(), raw.boot_index, raw.volume_id.value));
     VolumeTarget {
         id: raw.uuid.as_ref().map_or_else(derived, |u| TargetId(u.value)),
@@ -170,9 +174,40 @@ fn target(node: NodeId, raw: &RawTarget) -> VolumeTarget {
         volume_type: raw.volume_type,
         boot_index: raw.boot_index,
         volume_id: raw.volume_id.value.clone(),
-        properties: raw.properties.iter().map(|(k, v)| (k.value.clone(), v.value.clone())).collect(),
+        properties: raw.properties.iter().map(|(k, v)| (k.value.clone(), property(file, &v.value))).collect(),
         shareable: raw.shareable,
         generation: Generation(0),
+    }
+}
+
+fn property(file: &str, written: &Scalar) -> Scalar {
+    match written {
+        Scalar::Secret { secret } => Scalar::Secret { secret: resolved(file, secret) },
+        open => open.clone(),
+    }
+}
+
+/// Credentials of a volume are kept elsewhere; what names it is compared, so it stands in the open.
+fn properties_fit(reading: &Reading<'_>, raw: &RawTarget) {
+    for (key, value) in &raw.properties {
+        match &value.value {
+            Scalar::Secret { .. } if !plain::may_be_secret(&key.value) => {
+                let message = format!("a secret under `{}`: what names a volume is compared with others", key.value);
+                reading.hinted(
+                    codes::WRONG_TYPE,
+                    message,
+                    &value.at,
+                    "write it in the open; `auth_username` and `auth_password` may be secrets",
+                );
+            }
+            open => open_secret(reading, key, open, &value.at, plain::HERE),
+        }
+    }
+}
+
+fn open_secret(reading: &Reading<'_>, key: &At<String>, value: &Scalar, at: &Range<usize>, hint: &str) {
+    if let Scalar::Text(_) | Scalar::Integer(_) = value {
+        plain::under(reading, &key.value, &value.to_string(), at, hint);
     }
 }
 

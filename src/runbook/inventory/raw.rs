@@ -325,7 +325,10 @@ fn target(f: &mut Fields<'_>) -> Option<RawTarget> {
     let volume_type = f.required("volume_type", "protocol", words(&types));
     let boot_index = f.required("boot_index", "0 is the volume to boot from", at_least(0));
     let volume_id = f.required("volume_id", "what the storage calls it", text("the id of a volume"));
-    let properties = f.optional("properties", "target_portal, target_iqn, target_lun, ...", map_of("a map of properties", TypedScalar));
+    let property = Forms::new("text, a whole number, a truth value or `{secret: ...}`")
+        .scalar(TypedScalar, |value| value)
+        .map(Placed(secret()), |kept| At::new(Scalar::Secret { secret: kept.value }, kept.at));
+    let properties = f.optional("properties", "target_portal, target_iqn, target_lun, ...", map_of("a map of properties", property));
     let shareable = f.optional("shareable", "a cluster file system lives on it; default false", flag());
     Some(RawTarget {
         uuid,

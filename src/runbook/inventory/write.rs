@@ -68,6 +68,7 @@ fn list(items: Vec<Out>) -> Option<Out> {
 fn scalar(value: &Scalar) -> Out {
     match value {
         Scalar::Text(text) => Out::Text(text.clone()),
+        Scalar::Secret { secret: place } => secret(place),
         bare => Out::Bare(bare.to_string()),
     }
 }

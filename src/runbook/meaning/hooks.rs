@@ -4,6 +4,7 @@ use super::{Check, hex, unique};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::{HookPoint, OnFailure, Rerun, SecretRef, Span};
 use crate::runbook::document::Tree;
+use crate::runbook::plain;
 use crate::runbook::raw::{RawAction, RawHook, RawHttp, RawPrompt, RawRunbook, RawSensitive};
 use crate::runbook::shape::{At, Map};
 use crate::runbook::{ActionTemplate, HookTemplate, Names, SensitiveTemplate, Template, TemplateValue, beside, directory};
@@ -62,6 +63,9 @@ fn on_failure(point: HookPoint) -> OnFailure {
 
 fn sense(check: &Check<'_>, point: HookPoint, raw: &RawHook) {
     let reading = check.reading;
+    for (name, _) in &raw.env {
+        variable(check, name);
+    }
     if raw.rerun.as_ref().is_some_and(|r| r.value == Rerun::Never) {
         if let Some(retries) = raw.retries.as_ref().filter(|r| r.value > 0) {
             let message = format!("`retries: {}` and `rerun: never` exclude each other", retries.value);
@@ -102,6 +106,19 @@ fn sense(check: &Check<'_>, point: HookPoint, raw: &RawHook) {
     }
     if let Some(prompt) = &raw.prompt {
         sense_of_prompt(check, raw, &prompt.value);
+    }
+}
+
+/// A program that tells its runs apart by `COLDSWAP_RUN` and the like must be able to rely on them.
+fn variable(check: &Check<'_>, name: &At<String>) {
+    let first = name.value.bytes().next();
+    let good = first.is_some_and(|b| !b.is_ascii_digit()) && name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !good {
+        let message = format!("`{}` cannot be the name of an environment variable", name.value);
+        check.reading.hinted(codes::HOOK_VARIABLE, message, &name.at, "it is made of letters, digits and `_`, and begins with no digit");
+    } else if name.value.to_uppercase().starts_with("COLDSWAP_") {
+        let message = format!("`{}` is not yours to set: `COLDSWAP_...` is what coldswap itself tells a hook", name.value);
+        check.reading.hinted(codes::HOOK_VARIABLE, message, &name.at, "choose another name");
     }
 }
 
@@ -158,6 +175,9 @@ pub(super) fn action(check: &Check<'_>, raw: &RawAction, env: &Map<RawSensitive>
 }
 
 fn request(check: &Check<'_>, raw: &RawHttp) -> Option<ActionTemplate> {
+    if let RawSensitive::Plain(url) = &raw.url {
+        plain::address(check.reading, url);
+    }
     let url = sensitive(check, &raw.url);
     let headers = sensitive_map(check, &raw.headers);
     let json = raw.json.as_ref().map(|tree| body(check, tree));
@@ -183,6 +203,11 @@ fn body(check: &Check<'_>, tree: &Tree) -> Option<TemplateValue> {
             items.into_iter().collect::<Option<_>>().map(TemplateValue::List)
         }
         Value::Map(entries) => {
+            for e in entries {
+                if let Some(text) = e.value.text().filter(|_| !e.value.is_nothing()) {
+                    plain::under(check.reading, &e.key, text, &e.value.at, plain::NOT_IN_A_BODY);
+                }
+            }
             let entries: Vec<Option<(String, TemplateValue)>> =
                 entries.iter().map(|e| Some((e.key.clone(), body(check, &e.value)?))).collect();
             entries.into_iter().collect::<Option<_>>().map(TemplateValue::Map)
@@ -191,6 +216,11 @@ fn body(check: &Check<'_>, tree: &Tree) -> Option<TemplateValue> {
 }
 
 pub(super) fn sensitive_map(check: &Check<'_>, raw: &Map<RawSensitive>) -> Option<BTreeMap<String, SensitiveTemplate>> {
+    for (name, value) in raw {
+        if let RawSensitive::Plain(text) = value {
+            plain::under(check.reading, &name.value, &text.value, &text.at, plain::HERE);
+        }
+    }
     let read: Vec<_> = raw.iter().map(|(name, value)| Some((name.value.clone(), sensitive(check, value)?))).collect();
     read.into_iter().collect()
 }

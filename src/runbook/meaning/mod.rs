@@ -70,7 +70,7 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
     let mode = raw.mode.as_ref().map_or(Mode::Planned, |m| m.value);
     let power = power(check, raw, mode);
     let (fence, vouchers) = fence::fence(check, raw);
-    let boot = boot(raw);
+    let boot = boot(check, raw);
     let hooks = hooks::hooks(check, raw);
     let limits = gates::limits(check, raw);
     let windows = windows::windows(check, &raw.windows);
@@ -199,7 +199,8 @@ fn crash_dump(check: &Check<'_>, raw: &RawPower) -> Option<Span> {
     asked.then(|| raw.crash_dump.as_ref().map_or(CRASH_DUMP, |d| d.value))
 }
 
-fn boot(raw: &RawRunbook) -> BootPolicy {
+fn boot(check: &Check<'_>, raw: &RawRunbook) -> BootPolicy {
+    gates::some_time(check, raw.boot.timeout.as_ref());
     let via = match raw.boot.via.as_ref().map(|v| v.value) {
         Some(RawVia::Works(via)) => via,
         Some(RawVia::NotYet(_)) | None => BootVia::RedfishIscsi,

@@ -36,12 +36,35 @@ fn window(check: &Check<'_>, window: &At<RawWindow>) -> Option<Window> {
         check.reading.error(codes::MISSING_KEY, format!("a window with `{with}` needs `{missing}`"), &window.at);
     }
     let time_zone = zone?;
+    if let (Some((Some(opens), Some(closes))), Some(at)) = (times, &raw.opens)
+        && opens < closes
+    {
+        on_the_clock(check, &time_zone, (opens, closes), at);
+    }
     match (cron, &raw.lasts, &raw.opens, &raw.closes) {
         (Some(cron), Some(lasts), _, _) => Some(Window::Cron { cron: cron?, lasts: lasts.value, time_zone }),
         (None, _, Some(opens), Some(closes)) => Some(Window::Once { opens: opens.value.clone(), closes: closes.value.clone(), time_zone }),
         _ => None,
     }
 }
+
+/// Is there such a time, and is it open at all where clocks change? The later of what `opens` may mean and the earlier of
+/// what `closes` may mean count.
+fn on_the_clock(check: &Check<'_>, zone: &str, (opens, closes): (DateTime, DateTime), at: &At<String>) {
+    let Ok(zone) = jiff::tz::TimeZone::get(zone) else { return };
+    let meant = zone.to_ambiguous_zoned(opens).later().and_then(|o| Ok((o, zone.to_ambiguous_zoned(closes).earlier()?)));
+    match meant {
+        Err(_) => check.reading.error(codes::TIME_RANGE, "this is too far away to be worked out", &at.at),
+        Ok((opens, closes)) if closes <= opens => {
+            let message = "the window never opens: its times are skipped or repeated where the clocks change";
+            check.reading.hinted(codes::TIME_RANGE, message, &at.at, "write both times before or both after the change, or use UTC");
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Any day that there is comes within eight years of this one: 29 February is left out in 2100.
+const FROM: &str = "2096-03-01T00:00[UTC]";
 
 fn recurrence(check: &Check<'_>, cron: &At<String>) -> Option<String> {
     let hint = "minute, hour, day of the month, month, day of the week";
@@ -50,6 +73,10 @@ fn recurrence(check: &Check<'_>, cron: &At<String>) -> Option<String> {
         return None;
     }
     match croner::Cron::from_str(&cron.value) {
+        Ok(pattern) if FROM.parse().is_ok_and(|from| pattern.find_next_occurrence::<jiff::Zoned>(&from, false).is_err()) => {
+            check.reading.hinted(codes::TIME_RANGE, format!("`{}` never comes", cron.value), &cron.at, hint);
+            None
+        }
         Ok(_) => Some(cron.value.clone()),
         Err(why) => {
             check.reading.hinted(codes::TIME_RANGE, format!("`{}` is not a recurrence: {why}", cron.value), &cron.at, hint);
