@@ -24,7 +24,19 @@ fn column(generation: Generation) -> Result<i64, Failure> {
 pub(super) struct NodeRow {
     pub id: String,
     body: String,
-    mark: Option<(String, i64, i64)>,
+    mark: Option<MarkRow>,
+}
+
+type MarkRow = (String, i64, i64);
+
+fn mark_row(db: &Connection, id: &str) -> Result<Option<MarkRow>, Failure> {
+    let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
+    Ok(mark.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
+}
+
+/// The last power command that any run sent to the node.
+pub(super) fn power_mark(db: &Connection, id: NodeId) -> Result<Option<PowerMark>, Failure> {
+    mark_row(db, &id.to_string())?.map(|(reset, sent_at, lands_by)| mark(&reset, sent_at, lands_by)).transpose()
 }
 
 impl NodeRow {
@@ -43,8 +55,7 @@ impl NodeRow {
         let id = id.to_string();
         let mut body = db.prepare_cached("SELECT body FROM nodes WHERE id = ?1")?;
         let Some(body) = body.query_row([&id], |row| row.get(0)).optional()? else { return Ok(None) };
-        let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
-        let mark = mark.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let mark = mark_row(db, &id)?;
         Ok(Some(NodeRow { id, body, mark }))
     }
 
