@@ -14,6 +14,8 @@ pub enum Failure {
     Diagnostics(Diagnostics, Vec<Source>),
     /// Words, a hint, and the exit code.
     Said { message: String, hint: Option<String>, code: ExitCode },
+    /// Another process has taken the run over: this one says nothing more to anybody but its own terminal.
+    Superseded { message: String, hint: Option<String> },
 }
 
 impl Failure {
@@ -45,21 +47,23 @@ impl Failure {
                 anstream::eprintln!("{}", diagnostics.tally());
                 ExitCode::Refused.into()
             }
-            Failure::Said { message, hint, code } => {
-                anstream::eprintln!("error: {}", printable_lines(&message));
-                if let Some(hint) = hint {
-                    anstream::eprintln!("hint: {}", printable_lines(&hint));
-                }
-                code.into()
-            }
+            Failure::Said { message, hint, code } => say(&message, hint.as_deref(), code),
+            Failure::Superseded { message, hint } => say(&message, hint.as_deref(), ExitCode::Resumable),
         }
     }
+}
+
+fn say(message: &str, hint: Option<&str>, code: ExitCode) -> std::process::ExitCode {
+    anstream::eprintln!("error: {}", printable_lines(message));
+    if let Some(hint) = hint {
+        anstream::eprintln!("hint: {}", printable_lines(hint));
+    }
+    code.into()
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         // A disk that is full and a store that cannot be written are no bugs, and nothing was touched yet.
-        let code = if matches!(error, StoreError::Superseded { .. }) { ExitCode::Resumable } else { ExitCode::Refused };
         let hint = match &error {
             StoreError::Locked { run, by: Some(_) } => Some(format!(
                 "if it hangs or is stopped, `coldswap resume {run} --take-over` goes on in its place once its lease has ended"
@@ -71,7 +75,10 @@ impl From<StoreError> for Failure {
             }
             _ => None,
         };
-        Failure::Said { message: error.to_string(), hint, code }
+        match error {
+            StoreError::Superseded { .. } => Failure::Superseded { message: error.to_string(), hint },
+            _ => Failure::Said { message: error.to_string(), hint, code: ExitCode::Refused },
+        }
     }
 }
 

@@ -49,19 +49,21 @@ pub fn main() -> ExitCode {
     start_logs(&cli);
     // One provider for every TLS connection of the process; a second installation is refused and of no consequence.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("error: the runtime cannot be started: {error}");
-            return crate::report::ExitCode::Bug.into();
-        }
-    };
-    let result = guarded(|| runtime.block_on(dispatch(cli)));
-    runtime.shutdown_background();
+    // The runtime panics where it lacks descriptors, so it is built under guard as well.
+    let result = guarded(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = guarded(|| runtime.block_on(dispatch(cli)));
+        runtime.shutdown_background();
+        Ok::<_, std::io::Error>(result)
+    });
     match result {
-        Some(Ok(code)) => code.into(),
-        Some(Err(failure)) => failure.tell(),
-        None => {
+        Some(Ok(Some(Ok(code)))) => code.into(),
+        Some(Ok(Some(Err(failure)))) => failure.tell(),
+        Some(Err(error)) => {
+            anstream::eprintln!("error: the runtime cannot be started: {error}");
+            crate::report::ExitCode::Bug.into()
+        }
+        Some(Ok(None)) | None => {
             anstream::eprintln!("error: a bug in coldswap, told above; nothing more is sent");
             anstream::eprintln!("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
             crate::report::ExitCode::Bug.into()

@@ -18,6 +18,7 @@ mod hooks;
 mod inventory;
 mod language;
 mod lease;
+mod leaves;
 mod lessons;
 mod matching;
 mod people;
