@@ -40,6 +40,14 @@ pub trait Bmc: Send + Sync {
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
     /// Facts and abilities.
     async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
+    /// The same with everything that only a full reading gives ([`Depth::Full`]): some dozens of requests.
+    async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+        self.report(at).await
+    }
+    /// Paths of the systems behind this BMC that are machines of their own.
+    async fn systems(&self, at: &BmcEndpoint) -> Result<Vec<String>, Fault> {
+        Ok(at.system.iter().cloned().collect())
+    }
     /// Send one reset and nothing else. `Ok` means only that the BMC accepted it.
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault>;
     /// The iSCSI boot configuration. `None`: no adapter function has one.
@@ -131,6 +139,8 @@ pub trait Store: Send + Sync {
     /// same commit.
     fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// These machines were seen On at that time: no attestation from before it counts for anybody any more.
+    fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError>;
     /// Put a request into a run's mailbox; its number. Durable when it returns.
     fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError>;
     /// Requests with a number above `after`, in order.

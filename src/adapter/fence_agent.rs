@@ -4,7 +4,7 @@
 //! - Options go in by standard input, one `name=value` a line, and never by the command line, where everybody could read
 //!   them. The action is always the last line, so that no option can take its place.
 //! - `status` exits with 0 for on and 2 for off. 2 is also what a shell or an interpreter gives that cannot even begin, so
-//!   an off counts only where the agent says `off` in words as well (`fencing.py` prints `Status: OFF`).
+//!   an off counts only where a line of the agent's states it as well (`fencing.py` prints `Status: OFF`).
 //! - How `off` exits is told and decides nothing (rule S5).
 
 use super::fence_metadata;
@@ -76,11 +76,18 @@ impl Ended {
         if line.is_empty() { self.how.clone() } else { format!("{}: {}", self.how, &line[from..]) }
     }
 
-    /// The word `off` and not the word `on`: `Status: OFF`. A usage message, which may end with the same 2, has both.
+    /// A line that states it, and none that states the contrary: `Status: OFF` is what every agent on `fencing.py` prints.
+    /// A word somewhere is not enough: usage and error messages name `off` too, and end with the same 2.
     fn says_off(&self) -> bool {
-        let says = |what: &str| self.said.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case(what));
-        says("off") && !says("on")
+        let states = |what: &str| self.said.lines().any(|line| states(&line.trim().to_lowercase(), what));
+        states("off") && !states("on")
     }
+}
+
+/// `off`, `status: off`, `power is off`; `line` is trimmed and in lower case.
+fn states(line: &str, what: &str) -> bool {
+    let Some(before) = line.trim_end_matches('.').strip_suffix(what) else { return false };
+    before.is_empty() || before.ends_with("status: ") || before.ends_with("status is ") || before.ends_with("power is ")
 }
 
 impl FenceAgents {
@@ -230,6 +237,12 @@ mod tests {
             ("exit 2", Err("not a word of off")),
             ("echo 'usage: fence_x --action {on,off,status}'; exit 2", Err("not a word of off")),
             ("echo unable to switch offline; exit 2", Err("not a word of off")),
+            ("echo 'usage: fence_x [-o {off,reboot,metadata}]'; exit 2", Err("not a word of off")),
+            ("echo 'error: argument --action: choose from off, or off'; exit 2", Err("not a word of off")),
+            ("echo 'cannot be switched off'; exit 2", Err("not a word of off")),
+            ("echo Status: ON; echo Status: OFF; exit 2", Err("not a word of off")),
+            ("echo 'Chassis Power is off'; exit 2", Ok(PlugState::Off)),
+            ("echo Off; exit 2", Ok(PlugState::Off)),
             ("echo no route >&2; exit 1", Err("exit 1: no route")),
             ("kill -9 $$", Err("signal 9")),
             ("read x; cat >/dev/null; echo password was hunter2-hunter2; exit 3", Err("password was ***")),

@@ -1,8 +1,10 @@
 //! What may be typed.
 
 mod home;
+mod inventory;
 
 pub use home::*;
+pub use inventory::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -92,6 +94,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Nodes, volume connectors and volume targets
     Inventory(InventoryArgs),
+    /// Which nodes have no spare: now, after more failures, after the loss of a rack
+    Coverage(super::coverage::CoverageArgs),
     /// Are there enough spares?
     Spares(super::spares::SparesArgs),
     /// Shell completions
@@ -140,6 +144,9 @@ pub struct PlanArgs {
     /// Against the simulated BMCs of this lab
     #[arg(long, value_name = "LAB")]
     pub lab: Option<PathBuf>,
+    /// Read the hardware in full first and remember it; without, plan with what was read in full before
+    #[arg(long)]
+    pub refresh: bool,
     /// Exit with 10 when there is something to do, 0 when there is not
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -330,57 +337,4 @@ pub struct ReportArgs {
 #[derive(Args, Debug)]
 pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
-}
-
-#[derive(Args, Debug)]
-pub struct InventoryArgs {
-    #[command(subcommand)]
-    pub command: InventoryCommand,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum InventoryCommand {
-    /// Take nodes from files, all or none
-    Import {
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-        /// Nodes that the files do not name are removed
-        #[arg(long)]
-        replace: bool,
-    },
-    /// Write all nodes
-    Export {
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-    },
-    List,
-    Show {
-        node: String,
-    },
-    /// Read BMCs for the first time: identity, facts, abilities
-    Discover {
-        /// All, when none is named
-        nodes: Vec<String>,
-    },
-    /// Read BMCs again
-    Refresh {
-        nodes: Vec<String>,
-    },
-    /// Change a node by hand
-    Set {
-        node: String,
-        /// `maintenance=REASON`, `maintenance=` (leave it), `provision_state=STATE`, `label.NAME=VALUE`, `label.NAME=`,
-        /// `debt=` (settled), `identity=` (the machine was replaced; `refresh` learns the new one's)
-        #[arg(required = true, value_name = "FIELD=VALUE")]
-        fields: Vec<String>,
-    },
-    /// Free a node that a run has left held, after a look at it
-    Release {
-        node: String,
-        #[arg(long, short)]
-        yes: bool,
-    },
-    Remove {
-        node: String,
-    },
 }

@@ -65,9 +65,9 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
 /// What the BMC says against it; silence and Off say nothing.
 fn contradicts(node: &Node, seen: &Result<SystemReading, Fault>) -> Option<String> {
     if let Err(fault) = seen
-        && fault.kind == FaultKind::Refused
+        && !fault.is_silence()
     {
-        return Some(format!("the BMC of `{}` answers and refuses to say: {fault}", node.name));
+        return Some(format!("the BMC of `{}` answers, and not what its power is: {fault}", node.name));
     }
     let reading = seen.as_ref().ok()?;
     if node.identity.recognises(&reading.identity) == Some(false) {

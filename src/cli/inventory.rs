@@ -1,19 +1,24 @@
 //! `inventory`: the embedded inventory.
 
+mod discover;
+mod reading;
+mod refresh;
+mod show;
+
 use super::args::{Global, InventoryArgs, InventoryCommand};
 use super::site::Site;
 use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
 use crate::engine::Outcome;
-use crate::executor::{Gathered, Looks, claim};
+use crate::executor::claim;
 use crate::model::gate_table::gates;
 use crate::model::*;
-use crate::ports::{Attestations, Inventory, Store};
+use crate::ports::{Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +28,9 @@ pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failu
         InventoryCommand::Import { files, replace } => import(global, &site, &files, replace),
         InventoryCommand::Export { out } => export(global, &site, out.as_deref()).await,
         InventoryCommand::List => list(global, &site).await,
-        InventoryCommand::Show { node } => show(global, &site, &node).await,
-        InventoryCommand::Discover { nodes } | InventoryCommand::Refresh { nodes } => discover(global, &site, &nodes).await,
+        InventoryCommand::Show { node } => show::run(global, &site, &node).await,
+        InventoryCommand::Discover(args) => discover::run(global, &site, &args).await,
+        InventoryCommand::Refresh { nodes, at_once } => refresh::run(global, &site, &nodes, at_once).await,
         InventoryCommand::Set { node, fields } => set(global, &site, &node, &fields).await,
         InventoryCommand::Release { node, yes } => release(global, &site, &node, yes).await,
         InventoryCommand::Remove { node } => {
@@ -147,76 +153,6 @@ fn find<'a>(fleet: &'a Fleet, name: &str) -> Result<&'a Node, Failure> {
         let hint = did_you_mean(name, fleet.nodes.values().map(|n| n.name.as_str())).map(|n| format!("did you mean `{n}`?"));
         Failure::usage(format!("there is no node `{name}`")).hint(hint.unwrap_or_else(|| "`coldswap inventory list` lists them".into()))
     })
-}
-
-async fn show(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
-    let node = find(&fleet, name)?;
-    let alone = Fleet {
-        nodes: [(node.id, node.clone())].into(),
-        connectors: fleet.connectors_of(node.id).map(|c| (c.id, c.clone())).collect(),
-        targets: fleet.targets_of(node.id).into_iter().map(|t| (t.id, t.clone())).collect(),
-        ..Fleet::default()
-    };
-    let word = site.store.attestation(node.id).await?;
-    let text = || {
-        let mut out = write_inventory(&alone, Format::Yaml);
-        let read = node.facts_at.map_or("never".to_owned(), |at| at.to_string());
-        let _ = writeln!(
-            out,
-            "# generation {}, BMC read {read}, reservation {}",
-            node.generation.0,
-            node.reservation.as_ref().map_or("none".to_owned(), ToString::to_string)
-        );
-        if let Some(word) = &word {
-            let used = word.used_by.as_ref().map_or("not used".to_owned(), |h| format!("used by {h}"));
-            let _ =
-                writeln!(out, "# {} attested at {} that it is off ({}), until {}, {used}", word.by, word.at, word.reason, word.expires_at);
-        }
-        if node.live_facts.known() {
-            let _ = writeln!(out, "# live facts: {}", serde_json::to_string(&node.live_facts).unwrap_or_default());
-        }
-        out
-    };
-    output::print(
-        global,
-        text,
-        || json!({"node": node, "attestation": word, "volume_connectors": alone.connectors.values().collect::<Vec<_>>(), "volume_targets": alone.targets.values().collect::<Vec<_>>()}),
-    );
-    Ok(ExitCode::Done)
-}
-
-async fn discover(global: &Global, site: &Site, names: &[String]) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
-    let ids: BTreeSet<NodeId> = match names.is_empty() {
-        true => fleet.nodes.keys().copied().collect(),
-        false => names.iter().map(|n| find(&fleet, n).map(|n| n.id)).collect::<Result<_, _>>()?,
-    };
-    let ports = site.ports();
-    let gathered: Gathered = Looks::of(&ports).gather(512, |_| ids, |_, _| ()).await?;
-    ports.bmc.close().await;
-    let mut lines = Vec::new();
-    let mut unread = 0;
-    for (id, live) in &gathered.fleet.live {
-        let name = &gathered.fleet.nodes[id].name;
-        let fault = match (live, gathered.reports.get(id)) {
-            (Live::Silent(fault), _) => Some(fault.clone()),
-            (_, Some(report)) => site.store.learn(*id, report, site.now()).await.err(),
-            _ => None,
-        };
-        unread += usize::from(fault.is_some());
-        lines.push((name.clone(), fault));
-    }
-    lines.sort_by(|a, b| a.0.cmp(&b.0));
-    let text = || {
-        lines.iter().fold(String::new(), |mut out, (name, fault)| {
-            let _ = writeln!(out, "{name}: {}", fault.as_ref().map_or("read".to_owned(), |f| f.detail.clone()));
-            out
-        })
-    };
-    let json = || json!({"read": lines.len() - unread, "unread": lines.iter().filter_map(|(n, f)| f.as_ref().map(|f| json!({"node": n, "why": f.detail}))).collect::<Vec<_>>()});
-    output::print(global, text, json);
-    Ok(if unread > 0 { ExitCode::NotAll } else { ExitCode::Done })
 }
 
 /// `FIELD=VALUE`, as `inventory set` takes it.

@@ -226,11 +226,31 @@ fn machine(lab: &Lab, record: &NodeRecord) -> MachineSpec {
     MachineSpec {
         system_uuid: identity.system_uuid,
         serial_number: identity.serial_number,
-        facts: node.declared_facts.or(&lab.template),
+        facts: node.declared_facts.or(&lab.template).or(&usual_hardware()),
         on,
         local_disk: on && boot.is_none(),
         adapters: vec![AdapterSpec { mac: None, iscsi: Some(boot.filter(|_| on).unwrap_or_default()) }],
         ..made_up
+    }
+}
+
+/// What only a full reading shows, of machines that say nothing else.
+fn usual_hardware() -> Facts {
+    let some = |text: &str| Some(text.to_owned());
+    Facts {
+        memory: MemoryFacts { modules: Some(2) },
+        accelerators: AcceleratorFacts { count: Some(0), models: some("none") },
+        network: NetworkFacts {
+            adapters: Some(1),
+            ports: Some(2),
+            ports_up: Some(2),
+            speed_mbps: Some(25_000),
+            link_mbps: Some(25_000),
+            models: some("1 x Contoso E25"),
+        },
+        storage: StorageFacts { controllers: Some(1), drives: Some(2), models: some("1 x Contoso R1") },
+        hbas: HbaFacts { count: Some(0), ports: Some(0), models: some("none") },
+        ..Facts::default()
     }
 }
 

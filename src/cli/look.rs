@@ -1,6 +1,7 @@
 //! From a checked runbook to a plan: gather, then decide. Nothing here can do more than look ([`Looks`]).
 
 use super::args::{ChooseArgs, Global};
+use super::asking::{Asking, SURVEYED_AT_ONCE};
 use super::history::history;
 use super::site::Site;
 use super::{Failure, files};
@@ -24,31 +25,21 @@ pub const ASKED_AT_ONCE: usize = 4096;
 
 /// Read the inventory and the BMCs that the runbook concerns. Touches nothing.
 pub async fn gathered(global: &Global, looks: &Looks, runbook: &Runbook) -> Result<Gathered, Failure> {
+    gathered_to(global, looks, runbook, Depth::Short).await
+}
+
+/// The same, to the depth that is asked for.
+pub async fn gathered_to(global: &Global, looks: &Looks, runbook: &Runbook, depth: Depth) -> Result<Gathered, Failure> {
     let concerns = |fleet: &Fleet| plan::concerned(runbook, fleet);
-    let bar = progress(global);
-    let tell = |count: usize, total: usize| {
-        bar.set_length(total as u64);
-        bar.set_position(count as u64);
-    };
-    let gathered = looks.gather(ASKED_AT_ONCE, concerns, tell).await?;
-    bar.finish_and_clear();
+    let mut asking = Asking::new(global, depth);
+    let at_once = if depth == Depth::Full { SURVEYED_AT_ONCE } else { ASKED_AT_ONCE };
+    let gathered = looks.ask(depth, at_once, concerns, |count, total| asking.tell(count, total)).await?;
+    asking.end();
     if gathered.fleet.nodes.is_empty() {
         return Err(Failure::refused("the inventory is empty")
             .hint("`coldswap inventory import FILE` takes nodes from a file; `--lab LAB` brings its own"));
     }
     Ok(gathered)
-}
-
-fn progress(global: &Global) -> indicatif::ProgressBar {
-    if global.quiet {
-        return indicatif::ProgressBar::hidden();
-    }
-    let style = indicatif::ProgressStyle::with_template("asking BMCs {pos}/{len} {wide_bar}");
-    let bar = indicatif::ProgressBar::new(0);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 /// Look and decide. Warnings go to standard error.
@@ -62,6 +53,18 @@ pub async fn look(
 ) -> Result<Looked, Failure> {
     let gathered = gathered(global, looks, runbook).await?;
     decide(site, looks, (runbook, source), choose, gathered, BTreeMap::new(), id)
+}
+
+/// Decide from what was looked at.
+pub fn look_with(
+    site: &Site,
+    looks: &Looks,
+    runbook: (&Runbook, Option<&Source>),
+    choose: &ChooseArgs,
+    gathered: Gathered,
+    id: PlanId,
+) -> Result<Looked, Failure> {
+    decide(site, looks, runbook, choose, gathered, BTreeMap::new(), id)
 }
 
 /// Decide the way home from what was looked at.

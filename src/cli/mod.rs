@@ -6,8 +6,10 @@
 mod agents;
 mod apply;
 mod args;
+mod asking;
 mod attest;
 mod control;
+mod coverage;
 pub mod drill;
 mod exit;
 mod failback;
@@ -99,6 +101,7 @@ async fn dispatch(cli: Cli) -> Result<crate::report::ExitCode, Failure> {
         Command::Journal(args) => runs::journal(&global, &args),
         Command::Report(args) => runs::report(&global, &args),
         Command::Inventory(args) => inventory::run(&global, args).await,
+        Command::Coverage(args) => coverage::run(&global, &args).await,
         Command::Spares(args) => spares::run(&global, args).await,
         Command::Completions(args) => Ok(output::completions(&args)),
         Command::Man => output::man(),

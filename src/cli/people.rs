@@ -112,6 +112,15 @@ fn answer(store: &dyn Store, run: &RunId, seq: u64) -> Result<Option<Option<Stri
     }))
 }
 
+/// Another answer to the same question that nobody has acted on yet: the first one will count.
+fn kept_answer(site: &Site, run: &RunId, request: &Request) -> Result<Option<Posted>, Failure> {
+    let Request::Decide { matter, choice, .. } = request else { return Ok(None) };
+    let journal = crate::executor::entries(&site.store.journal(run)?).map_err(|bad| Failure::refused(format!("{run}: {bad}")))?;
+    let acted_on = journal.iter().filter_map(|entry| entry.event.voice()).map(|voice| voice.request).max().unwrap_or(0);
+    let other = |posted: &Posted| matches!(&posted.request, Request::Decide { matter: m, choice: c, .. } if m == matter && c != choice);
+    Ok(site.store.inbox(run, acted_on)?.into_iter().find(other))
+}
+
 async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, request: Request) -> Result<ExitCode, Failure> {
     let run = &row.id;
     let plan = super::runs::plan_of(site, &row.plan)?;
@@ -124,6 +133,11 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
         Request::Decide { .. } => {
             if report.run.status == report::RunStatus::Finished {
                 return Err(Failure::refused(format!("`{request}` is refused: {run} has ended")));
+            }
+            if let Some(kept) = kept_answer(site, run, &request)? {
+                let why = format!("`{}` of {} is kept already for `coldswap resume {run}`", kept.request, kept.by);
+                return Err(Failure::refused(format!("`{request}` would come too late: {why}"))
+                    .hint(format!("`coldswap rollback {run}` takes back what is in flight and skips what waits")));
             }
             site.store.post(run, site.now(), &who(by), &request)?;
             output::print(

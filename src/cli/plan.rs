@@ -3,19 +3,29 @@
 
 use super::args::{ExplainArgs, Global, PlanArgs};
 use super::lab::Bench;
-use super::look::{gathered, look};
+use super::look::{Looked, gathered, gathered_to, look, look_with};
+use super::site::Site;
 use super::{Failure, files, output};
+use crate::diagnostic::Source;
+use crate::executor::Looks;
+use crate::model::*;
 use crate::plan::{self, Plan};
-use crate::ports::Store;
+use crate::ports::{Inventory, Store};
 use crate::report::ExitCode;
+use crate::runbook::Runbook;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure> {
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), args.out.is_some()).await?;
     let looks = bench.site.looks();
     let id = if args.out.is_some() { bench.site.store.next_plan_id()? } else { "unsaved".into() };
-    let looked = look(global, &bench.site, &looks, (&runbook, Some(&source)), &args.choose, id).await;
+    let concerned = (&runbook, Some(&source));
+    let looked = match args.refresh {
+        true => afresh(global, &bench.site, &looks, concerned, args, id).await,
+        false => look(global, &bench.site, &looks, concerned, &args.choose, id).await,
+    };
     looks.close().await;
     let plan = looked?.plan;
     if let Some(out) = &args.out {
@@ -37,6 +47,36 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     Ok(if args.detailed_exitcode && changes { ExitCode::Changes } else { ExitCode::Done })
 }
 
+/// Read everything that the plan may concern in full, remember it, and plan with it. What is planned with and what is
+/// remembered come from the same reading.
+async fn afresh(
+    global: &Global,
+    site: &Site,
+    looks: &Looks,
+    runbook: (&Runbook, Option<&Source>),
+    args: &PlanArgs,
+    id: PlanId,
+) -> Result<Looked, Failure> {
+    let gathered = gathered_to(global, looks, runbook.0, Depth::Full).await?;
+    for (node, refused) in remember(site, &gathered.reports).await {
+        let name = gathered.fleet.nodes.get(&node).map_or_else(|| node.to_string(), |n| n.name.clone());
+        output::note(global, format!("warning: {name}: {refused}"));
+    }
+    for (node, report) in gathered.reports.iter().filter(|(_, r)| !r.unread.is_empty()) {
+        let name = gathered.fleet.nodes.get(node).map_or_else(|| node.to_string(), |n| n.name.clone());
+        output::note(global, format!("warning: {name}: could not be read: {}", report.unread.join("; ")));
+    }
+    look_with(site, looks, runbook, &args.choose, gathered, id)
+}
+
+/// Remember what BMCs said of themselves; what the inventory refused is given back.
+pub async fn remember(site: &Site, reports: &BTreeMap<NodeId, SystemReport>) -> Vec<(NodeId, Fault)> {
+    // All at once: the store commits in groups.
+    let learnt = reports.iter().map(|(node, report)| async move { (*node, site.store.learn(*node, report, site.now()).await) });
+    let learnt = futures_util::future::join_all(learnt).await;
+    learnt.into_iter().filter_map(|(node, done)| Some((node, done.err()?))).collect()
+}
+
 /// Keep a plan in the store, where `apply` and `show` find it.
 pub fn save(store: &dyn Store, plan: &Plan) -> Result<(), Failure> {
     let json = serde_json::to_string(plan).map_err(|e| Failure::refused(format!("the plan cannot be written: {e}")))?;
@@ -51,7 +91,8 @@ pub fn pretty(plan: &Plan) -> Result<String, Failure> {
 pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let (Some(file), Some(node)) = (&args.runbook, &args.node) else {
         let rules: Vec<_> = crate::runbook::BUILTIN_IDENTICAL.iter().map(|(fact, why)| json!({"fact": fact, "reason": why})).collect();
-        output::print(global, plan::explain::explain_rules, || json!({ "identical": rules }));
+        let always: Vec<_> = plan::explain::ALWAYS.iter().map(|(rule, why)| json!({"rule": rule, "reason": why})).collect();
+        output::print(global, plan::explain::explain_rules, || json!({ "always": always, "identical": rules }));
         return Ok(ExitCode::Done);
     };
     let (runbook, source) = files::runbook(file, &args.vars)?;

@@ -16,6 +16,13 @@ use std::fmt::Write;
 pub fn list(global: &Global) -> Result<ExitCode, Failure> {
     let site = Site::open(global)?;
     let mut rows = site.store.runs()?;
+    for row in rows.iter_mut().filter(|row| row.status == "running") {
+        // Whoever carried it out has died or was stopped: nobody goes on by themselves.
+        if site.store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
+            row.status = "left".to_owned();
+        }
+    }
+    let left = rows.iter().find(|row| row.status == "left").map(|row| row.id.clone());
     rows.extend(lab_runs(global)?);
     let text = || {
         if rows.is_empty() {
@@ -35,6 +42,12 @@ pub fn list(global: &Global) -> Result<ExitCode, Failure> {
         json!({ "runs": runs })
     };
     output::print(global, text, json);
+    if let Some(run) = left {
+        output::note(
+            global,
+            format!("nobody carries out a run that was left, and its machines may be dark: `coldswap resume {run}` goes on"),
+        );
+    }
     Ok(ExitCode::Done)
 }
 

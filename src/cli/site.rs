@@ -12,7 +12,7 @@ use crate::executor::{Looks, Ports, Records, Terms};
 use crate::model::*;
 use crate::plan::Landing;
 use crate::ports::{Clock, Secrets};
-use crate::runbook::{Config, Scope, StoreLocation, read_config};
+use crate::runbook::{Config, NodeValues, StoreLocation, read_config};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -146,9 +146,10 @@ impl Site {
         let mut by_node = BTreeMap::new();
         for rule in &self.config.bmc.overrides {
             let Some(landing) = rule.landing else { continue };
+            let values = NodeValues::new(fleet);
             for node in fleet.nodes.keys() {
-                let scope = Scope::new(&BTreeMap::new()).with("node", fleet, *node);
-                let holds = rule.select.holds(&scope);
+                let row = rule.select.row(|path| values.read(*node, &path[1..]));
+                let holds = rule.select.holds_for(&row, &row);
                 if holds.map_err(|e| Failure::refused(format!("`bmc.overrides`, `{}`: {e}", rule.select.text)))? {
                     by_node.insert(*node, landing);
                 }

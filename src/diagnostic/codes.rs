@@ -42,6 +42,9 @@ codes! {
     NOT_A_SOURCE = "P005", "a destination for a node that is no source",
         "`sources.destinations` has `web-7: spare-1`, and the sources do not select web-7",
         "add the node to `sources.nodes`, or remove its destination";
+    NOT_PROVEN = "P006", "the assignment may not be the best",
+        "pools with `keep` that overlap, or several limits under `match.spread`, over so many nodes that not all possibilities were looked at",
+        "every rule is kept all the same; use fewer such limits, or plan fewer sources at once with `--only`";
     NOTHING_TO_DO = "P020", "no node is to be switched over",
         "`sources` selects none: `select: \"node.labels.rack == 'r9'\"` where no node stands in r9",
         "`coldswap inventory list` shows the nodes and their labels";

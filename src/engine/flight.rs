@@ -26,7 +26,7 @@ pub(super) struct Flight {
     pub told_in_vain: Option<Fault>,
     /// Nobody knows whether the command arrived.
     pub told_unknown: bool,
-    /// A soft off that got lost was asked for a second time.
+    /// A soft off or an On that got lost was asked for a second time.
     pub asked_again: bool,
     /// An earlier process intended this step.
     pub inherited: bool,
@@ -125,5 +125,5 @@ pub(super) fn backoff(attempt: u32) -> Span {
     Span((1000u64 << attempt.min(5)).min(30_000))
 }
 
-/// A machine that was asked to shut down shows it sooner than this, or has not heard.
+/// A machine that was asked to shut down or to start shows it sooner than this, or has not heard.
 pub(super) const ASK_AGAIN: Span = Span::secs(3);

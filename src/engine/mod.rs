@@ -50,6 +50,8 @@ pub struct Engine {
     settling: BTreeSet<usize>,
     entries: Vec<Entry>,
     marks: Vec<(NodeId, PowerMark)>,
+    /// Sources that were seen or told On since the last [`Ready`].
+    heard: Vec<(NodeId, Time)>,
     orders: Vec<Order>,
     /// Nothing is begun or looked at before.
     first_look: Time,
@@ -113,6 +115,7 @@ impl Engine {
             first_look: Time(i64::MIN),
             settling: BTreeSet::new(),
             marks: Vec::new(),
+            heard: Vec::new(),
             orders: Vec::new(),
             paced_until: None,
             plan,
@@ -190,6 +193,7 @@ impl Engine {
         Ready {
             entries: std::mem::take(&mut self.entries),
             marks: std::mem::take(&mut self.marks),
+            heard: std::mem::take(&mut self.heard),
             orders: std::mem::take(&mut self.orders),
             wake_at: if still { Some(self.first_look) } else { wakes.into_iter().flatten().min() },
             done: parked && self.admission.none_in_flight() && self.settling.is_empty(),
@@ -278,6 +282,11 @@ impl Engine {
         if let Err(bad) = self.progress.apply(&self.plan, &entry) {
             // Our own event does not fit our own state. Going on would write a journal that cannot be read.
             panic!("{bad}");
+        }
+        if let Some(index) = entry.event.switchover().and_then(|id| self.plan.index(id))
+            && self.progress.tracks[index].spoke == Some(entry.at)
+        {
+            self.heard.push((self.plan.switchovers[index].source.node, entry.at));
         }
         self.entries.push(entry);
     }

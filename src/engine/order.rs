@@ -55,6 +55,12 @@ pub trait EventLog {
     /// # Errors
     /// Anything else: nothing may be done then.
     fn append(&mut self, entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError>;
+
+    /// These sources were seen or told On: what people said of them before is withdrawn, for this run and every later one.
+    ///
+    /// # Errors
+    /// As [`EventLog::append`].
+    fn heard(&mut self, sources: Vec<(NodeId, Time)>) -> Result<(), LogError>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +73,7 @@ pub struct LogError(pub String);
 pub struct Ready {
     pub(super) entries: Vec<Entry>,
     pub(super) marks: Vec<(NodeId, PowerMark)>,
+    pub(super) heard: Vec<(NodeId, Time)>,
     pub(super) orders: Vec<Order>,
     pub(super) wake_at: Option<Time>,
     pub(super) done: bool,
@@ -78,6 +85,10 @@ impl Ready {
     /// # Errors
     /// The journal's. The orders are gone then, on purpose: a resume looks again.
     pub fn store(self, log: &mut impl EventLog) -> Result<Vec<Order>, LogError> {
+        // First: a word that was withdrawn too soon costs a telephone call.
+        if !self.heard.is_empty() {
+            log.heard(self.heard)?;
+        }
         if !self.entries.is_empty() || !self.marks.is_empty() {
             log.append(self.entries, self.marks)?;
         }

@@ -229,7 +229,8 @@ fn held(voucher: &Voucher) -> Held {
 fn cut_off(step: &Step) -> Option<Step> {
     match step {
         Step::PowerOff(off) => {
-            Some(Step::PowerOff(PowerOff { soft: None, hard: Some(ResetType::ForceOff), silent: None, way_back: None, ..off.clone() }))
+            let (soft, hard, silent) = (None, Some(ResetType::ForceOff), None);
+            Some(Step::PowerOff(PowerOff { soft, hard, silent, spare: None, way_back: None, ..off.clone() }))
         }
         _ => None,
     }

@@ -82,7 +82,7 @@ impl Engine {
     fn not_so(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &self.flights[index];
         let Some(told_at) = flight.told_at else { return self.act(now, index) };
-        if self.soft_off_got_lost(now, index) {
+        if self.request_got_lost(now, index) {
             return self.ask_again(now, index);
         }
         let flight = &self.flights[index];
@@ -110,11 +110,12 @@ impl Engine {
         self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
     }
 
-    /// Asking a machine a second time to shut down is harmless, and a request that got lost must not end in a hard off. It
-    /// is the same attempt with the same intent, as after a crash, and once is enough.
-    fn soft_off_got_lost(&self, now: Time, index: usize) -> bool {
+    /// Asking a machine a second time to shut down or to start is harmless (an On does not toggle, DSP0266), and a request
+    /// that got lost must not end in a hard off, nor cost all the time that a command may take to land. It is the same
+    /// attempt with the same intent, after a whole new look, and once is enough.
+    fn request_got_lost(&self, now: Time, index: usize) -> bool {
         let command = self.step(index).and_then(|s| s.command(&self.context(now, index)));
-        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown, .. }));
+        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown | ResetType::On | ResetType::ForceOn, .. }));
         let flight = &self.flights[index];
         let vain = flight.told_in_vain.as_ref().is_some_and(|f| f.kind == FaultKind::Transient);
         let unheard = flight.told_unknown && flight.told_at.is_some_and(|at| now.since(at) >= ASK_AGAIN);

@@ -95,6 +95,20 @@ impl Looks {
         &self,
         at_once: usize,
         concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
+        asked: impl FnMut(usize, usize),
+    ) -> Result<Gathered, Fault> {
+        self.ask(Depth::Short, at_once, concerns, asked).await
+    }
+
+    /// The same, to the depth that is asked for. A full reading takes some dozens of requests to each BMC.
+    ///
+    /// # Errors
+    /// When the inventory itself cannot be read.
+    pub async fn ask(
+        &self,
+        depth: Depth,
+        at_once: usize,
+        concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
         mut asked: impl FnMut(usize, usize),
     ) -> Result<Gathered, Fault> {
         let mut fleet = self.records.fleet().await?;
@@ -103,7 +117,12 @@ impl Looks {
         let total = nodes.len();
         let bmc = &self.bmc;
         let mut answers = futures_util::stream::iter(nodes)
-            .map(|(id, endpoint)| async move { (id, bmc.report(&endpoint).await) })
+            .map(|(id, endpoint)| async move {
+                match depth {
+                    Depth::Short => (id, bmc.report(&endpoint).await),
+                    Depth::Full => (id, bmc.survey(&endpoint).await),
+                }
+            })
             .buffer_unordered(at_once.max(1));
         let mut reports = BTreeMap::new();
         let mut count = 0;
@@ -134,8 +153,6 @@ fn place(fleet: &mut Fleet, id: NodeId, report: &SystemReport) {
     if let Some(node) = fleet.nodes.get_mut(&id)
         && node.identity.recognises(&report.reading.identity) != Some(false)
     {
-        node.live_facts = report.facts.clone();
-        node.abilities = report.abilities.clone();
-        node.facts_at = Some(captured_at);
+        node.take_in(report, captured_at);
     }
 }

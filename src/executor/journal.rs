@@ -31,6 +31,14 @@ impl JournalLog {
 }
 
 impl EventLog for JournalLog {
+    fn heard(&mut self, sources: Vec<(NodeId, Time)>) -> Result<(), LogError> {
+        self.store.withdraw(&self.run, self.token, &sources).map_err(|refused| {
+            let error = LogError(refused.to_string());
+            self.refused = Some(refused);
+            error
+        })
+    }
+
     fn append(&mut self, entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         let mut records = Vec::with_capacity(entries.len());
         for (entry, seq) in entries.iter().zip(self.seq + 1..) {

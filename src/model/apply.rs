@@ -107,7 +107,7 @@ impl Fleet {
         }
     }
 
-    /// Remember what a BMC said of itself. Facts and abilities are replaced; what is known of the identity is kept and
+    /// Remember what a BMC said of itself. Facts and abilities are replaced ([`Node::take_in`]); what is known of the identity is kept and
     /// only completed, and only by a machine that is recognised (or where nothing was known).
     ///
     /// # Errors
@@ -131,10 +131,8 @@ impl Fleet {
             identity.system_uuid = identity.system_uuid.or_else(|| seen.system_uuid.clone());
             identity.serial_number = identity.serial_number.or_else(|| seen.serial_number.clone());
         }
-        node.live_facts = report.facts.clone();
-        node.abilities = report.abilities.clone();
+        node.take_in(report, at);
         node.identity = identity;
-        node.facts_at = Some(at);
         Ok(())
     }
 

@@ -91,6 +91,12 @@ pub struct SystemReport {
     pub iscsi_boot: Option<IscsiBoot>,
     /// The path that was found where the inventory names none.
     pub system: String,
+    /// The facts are those of a full reading ([`Depth::Full`]).
+    #[serde(default)]
+    pub in_full: bool,
+    /// What the BMC has and could not be read, each with its reason. The facts that hang on it are unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// What a BMC lets be done.

@@ -40,11 +40,14 @@ fn connector_key(connector: &VolumeConnector) -> (ConnectorKind, String) {
     (connector.kind, key)
 }
 
-/// A BMC's address without what does not tell one from another: case, a slash at the end, the scheme's own port.
+/// A BMC's address without what does not tell one from another: case, the scheme's own port, a dot or a slash at the end,
+/// the spelling of an IP address.
 fn bmc_key(address: &str) -> String {
     let text = address.trim().trim_end_matches('/').to_lowercase();
-    let port = if text.starts_with("http://") { ":80" } else { ":443" };
-    text.strip_suffix(port).unwrap_or(&text).to_owned()
+    let Ok(url) = url::Url::parse(&text) else { return text };
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let host = url::Host::parse(host).map_or_else(|_| host.to_owned(), |h| h.to_string());
+    format!("{}://{host}:{}{}", url.scheme(), url.port_or_known_default().unwrap_or_default(), url.path().trim_end_matches('/'))
 }
 
 impl Fleet {
@@ -55,7 +58,31 @@ impl Fleet {
         self.clashing_bmcs(&mut problems);
         self.clashing_connectors(&mut problems);
         self.clashing_volumes(&mut problems);
+        self.clashing_identities(&mut problems);
+        for target in self.targets.values() {
+            if let Err(why) = target.lun() {
+                let node = self.name(target.node);
+                problems.push(problem([node.clone()], format!("volume `{}` of node `{node}`: {why}", target.volume_id)));
+            }
+        }
         problems
+    }
+
+    /// Two nodes with one identity are one machine: whichever of them was read, the Off would be believed of both (rule
+    /// S1). A serial number tells machines apart only where no UUID does.
+    fn clashing_identities(&self, problems: &mut Vec<ImportProblem>) {
+        let mut seen: BTreeMap<(&str, String), &Node> = BTreeMap::new();
+        for node in self.nodes.values() {
+            let (uuid, serial) = (&node.identity.system_uuid, &node.identity.serial_number);
+            let uuid = uuid.as_ref().map(|u| ("system UUID", u.to_lowercase()));
+            let Some(key) = uuid.or_else(|| serial.as_ref().map(|s| ("serial number", s.to_lowercase()))) else { continue };
+            let (what, value) = (key.0, key.1.clone());
+            if let Some(first) = seen.insert(key, node) {
+                let [first, second] = in_order(&first.name, &node.name);
+                let text = format!("nodes `{first}` and `{second}` have one {what}, `{value}`; one machine is one node");
+                problems.push(problem([first, second], text));
+            }
+        }
     }
 
     fn clashing_names(&self, problems: &mut Vec<ImportProblem>) {

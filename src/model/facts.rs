@@ -1,5 +1,6 @@
 //! Hardware as seen. Every field may be unknown, and unknown equals nothing, not even unknown.
 
+use super::SHORT_FIRMWARE;
 use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -80,23 +81,89 @@ pub enum PowerRestorePolicy {
     LastState,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct CpuFacts {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Sockets in use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cores: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<String>,
+/// Every group of facts that a [`Facts`] has besides its own: fields that are unknown, or numbers and texts.
+macro_rules! group {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($(#[$field_about])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$kind>,)*
+        }
+
+        impl $name {
+            /// These facts with `other`'s where these are silent.
+            fn or(&self, other: &$name) -> $name {
+                $name { $($field: self.$field.clone().or_else(|| other.$field.clone()),)* }
+            }
+        }
+    };
 }
 
-/// The facts that matching may speak of. [`Facts::get`] reads one by the name that runbooks use.
+group! {
+    CpuFacts {
+        model: String,
+        /// Sockets in use.
+        count: u32,
+        /// Of all sockets.
+        cores: u32,
+        /// Of all sockets.
+        threads: u32,
+        architecture: String,
+    }
+}
+
+group! {
+    MemoryFacts {
+        /// Slots that hold a module.
+        modules: u32,
+    }
+}
+
+group! {
+    /// GPUs, FPGAs, DPUs and the like. Zero is a count; no count is unknown.
+    AcceleratorFacts {
+        count: u32,
+        /// Models with their numbers, sorted: `8 x H100`; `none` where there are none.
+        models: String,
+    }
+}
+
+group! {
+    /// Ethernet and InfiniBand. Fibre Channel is in [`HbaFacts`].
+    NetworkFacts {
+        adapters: u32,
+        ports: u32,
+        /// Ports whose link was up when they were read.
+        ports_up: u32,
+        /// The fastest that a port can be, megabits per second.
+        speed_mbps: u64,
+        /// The fastest link that was up, megabits per second.
+        link_mbps: u64,
+        models: String,
+    }
+}
+
+group! {
+    StorageFacts {
+        controllers: u32,
+        /// Drives that the machine has of its own.
+        drives: u32,
+        models: String,
+    }
+}
+
+group! {
+    /// Fibre Channel host bus adapters.
+    HbaFacts {
+        count: u32,
+        ports: u32,
+        models: String,
+    }
+}
+
+/// The facts that matching may speak of. [`Facts::get`] reads one by the name that runbooks use; what each of them is and
+/// where it is read stands in [`FACTS`](super::FACTS).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Facts {
@@ -111,11 +178,21 @@ pub struct Facts {
     /// Mebibytes, as Ironic counts memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory: MemoryFacts,
+    #[serde(skip_serializing_if = "is_default")]
+    pub accelerators: AcceleratorFacts,
+    #[serde(skip_serializing_if = "is_default")]
+    pub network: NetworkFacts,
+    #[serde(skip_serializing_if = "is_default")]
+    pub storage: StorageFacts,
+    #[serde(skip_serializing_if = "is_default")]
+    pub hbas: HbaFacts,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_mode: Option<BootMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_boot: Option<bool>,
-    /// Firmware versions by component: `bios`, `bmc`.
+    /// Firmware versions by component: `bios`, `bmc`, and what the BMC's firmware inventory lists.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub firmware: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,48 +205,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// What is changed with a screwdriver: where one of these differs, what was read before was another machine's.
+const HARDWARE: [&str; 7] = ["manufacturer", "model", "sku", "cpu.model", "cpu.count", "cpu.architecture", "memory_mib"];
+
 impl Facts {
-    /// Every name that [`Facts::get`] knows. `firmware.*` stands for any component.
-    pub const NAMES: [&'static str; 15] = [
-        "manufacturer",
-        "model",
-        "sku",
-        "cpu.model",
-        "cpu.count",
-        "cpu.cores",
-        "cpu.threads",
-        "cpu.architecture",
-        "memory_mib",
-        "boot_mode",
-        "secure_boot",
-        "firmware.bios",
-        "firmware.bmc",
-        "health",
-        "power_restore_policy",
-    ];
-
-    /// The fact of that name, if it is known.
-    pub fn get(&self, name: &str) -> Option<Scalar> {
-        let text = |t: &Option<String>| t.clone().map(Scalar::Text);
-        let number = |n: Option<u32>| n.map(|n| Scalar::Integer(n.into()));
-        match name {
-            "manufacturer" => text(&self.manufacturer),
-            "model" => text(&self.model),
-            "sku" => text(&self.sku),
-            "cpu.model" => text(&self.cpu.model),
-            "cpu.count" => number(self.cpu.count),
-            "cpu.cores" => number(self.cpu.cores),
-            "cpu.threads" => number(self.cpu.threads),
-            "cpu.architecture" => text(&self.cpu.architecture),
-            "memory_mib" => self.memory_mib.and_then(|n| i64::try_from(n).ok()).map(Scalar::Integer),
-            "boot_mode" => self.boot_mode.map(wire),
-            "secure_boot" => self.secure_boot.map(Scalar::Bool),
-            "health" => self.health.map(wire),
-            "power_restore_policy" => self.power_restore_policy.map(wire),
-            _ => name.strip_prefix("firmware.").and_then(|c| self.firmware.get(c)).cloned().map(Scalar::Text),
-        }
-    }
-
     /// Does any fact have a value? A node without facts never matches.
     pub fn known(&self) -> bool {
         *self != Facts::default()
@@ -183,14 +222,13 @@ impl Facts {
             manufacturer: self.manufacturer.clone().or_else(|| other.manufacturer.clone()),
             model: self.model.clone().or_else(|| other.model.clone()),
             sku: self.sku.clone().or_else(|| other.sku.clone()),
-            cpu: CpuFacts {
-                model: self.cpu.model.clone().or_else(|| other.cpu.model.clone()),
-                count: self.cpu.count.or(other.cpu.count),
-                cores: self.cpu.cores.or(other.cpu.cores),
-                threads: self.cpu.threads.or(other.cpu.threads),
-                architecture: self.cpu.architecture.clone().or_else(|| other.cpu.architecture.clone()),
-            },
+            cpu: self.cpu.or(&other.cpu),
             memory_mib: self.memory_mib.or(other.memory_mib),
+            memory: self.memory.or(&other.memory),
+            accelerators: self.accelerators.or(&other.accelerators),
+            network: self.network.or(&other.network),
+            storage: self.storage.or(&other.storage),
+            hbas: self.hbas.or(&other.hbas),
             boot_mode: self.boot_mode.or(other.boot_mode),
             secure_boot: self.secure_boot.or(other.secure_boot),
             firmware,
@@ -198,60 +236,43 @@ impl Facts {
             power_restore_policy: self.power_restore_policy.or(other.power_restore_policy),
         }
     }
+
+    /// Does `now` show other hardware, as far as both know?
+    pub fn other_hardware(&self, now: &Facts) -> bool {
+        HARDWARE.iter().any(|name| matches!((self.get(name), now.get(name)), (Some(was), Some(is)) if was != is))
+    }
+
+    /// A short reading, with what only a full reading gives from the one before. `before` must be of the same hardware
+    /// ([`Facts::other_hardware`]). What the short reading asked for and did not get is unknown now, whatever it was.
+    pub(super) fn over_full(&self, before: &Facts) -> Facts {
+        let mut firmware = self.firmware.clone();
+        if SHORT_FIRMWARE.iter().all(|c| self.firmware.get(*c) == before.firmware.get(*c)) {
+            // After an update the versions beside it are as old as the one that was replaced.
+            let further = before.firmware.iter().filter(|(component, _)| !SHORT_FIRMWARE.contains(&component.as_str()));
+            firmware.extend(further.map(|(component, version)| (component.clone(), version.clone())));
+        }
+        Facts {
+            cpu: CpuFacts {
+                cores: self.cpu.cores.or(before.cpu.cores),
+                threads: self.cpu.threads.or(before.cpu.threads),
+                ..self.cpu.clone()
+            },
+            memory: before.memory.clone(),
+            accelerators: before.accelerators.clone(),
+            network: before.network.clone(),
+            storage: before.storage.clone(),
+            hbas: before.hbas.clone(),
+            firmware,
+            ..self.clone()
+        }
+    }
 }
 
 /// The text that a fieldless enum has on the wire.
-fn wire<T: Serialize>(value: T) -> Scalar {
+pub(super) fn wire<T: Serialize>(value: T) -> Scalar {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(text)) => Scalar::Text(text),
         other => unreachable!("a fieldless enum is a string on the wire, not {other:?}"),
-    }
-}
-
-/// What tells one machine from another. UUIDs of all zeros or all f, and serial numbers that are placeholders,
-/// identify nothing and never get in here ([`Identity::clean`]).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Identity {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system_uuid: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial_number: Option<String>,
-}
-
-impl Identity {
-    /// Keep of what a BMC reported only what identifies: trimmed, UUIDs in lower case, placeholders dropped.
-    ///
-    /// Seen in recorded data: UUID of all `f` (Dell DSS9630M), zeros with a MAC at the end (Supermicro: kept, it is
-    /// unique), empty, serial numbers `Not Specified`, `To be filled by O.E.M.`, `0123456789`.
-    pub fn clean(system_uuid: Option<&str>, serial_number: Option<&str>) -> Identity {
-        let uuid = system_uuid.map(|u| u.trim().to_lowercase()).filter(|u| {
-            let hex: Vec<char> = u.chars().filter(|c| *c != '-').collect();
-            hex.len() >= 8 && !hex.iter().all(|c| *c == '0') && !hex.iter().all(|c| *c == 'f')
-        });
-        let serial = serial_number.map(|s| s.trim().to_owned()).filter(|s| {
-            let low = s.to_lowercase();
-            let same = low.chars().next().is_none_or(|first| low.chars().all(|c| c == first));
-            !same && !matches!(low.as_str(), "none" | "n/a" | "na" | "unknown" | "default string" | "0123456789" | "123456789" | "1234567890")
-                && !low.starts_with("not s") // "not specified", "not set"
-                && !low.starts_with("not a") // "not available", "not applicable"
-                && !low.contains("o.e.m")
-                && !low.starts_with("empty")
-        });
-        Identity { system_uuid: uuid, serial_number: serial }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.system_uuid.is_none() && self.serial_number.is_none()
-    }
-
-    /// Is the machine that reports `seen` the one that this identity names? `None` where nothing can be compared.
-    pub fn recognises(&self, seen: &Identity) -> Option<bool> {
-        let pair = |a: &Option<String>, b: &Option<String>| Some(a.as_ref()? == b.as_ref()?);
-        match (pair(&self.system_uuid, &seen.system_uuid), pair(&self.serial_number, &seen.serial_number)) {
-            (None, None) => None,
-            (a, b) => Some(a.unwrap_or(true) && b.unwrap_or(true)),
-        }
     }
 }
 
@@ -259,38 +280,27 @@ impl Identity {
 mod tests {
     use super::*;
 
-    #[test]
-    fn placeholders_identify_nothing() {
-        for uuid in ["ffffffff-ffff-ffff-ffff-ffffffffffff", "00000000-0000-0000-0000-000000000000", "", "  "] {
-            assert_eq!(Identity::clean(Some(uuid), None), Identity::default(), "{uuid}");
-        }
-        for serial in ["", "0000000", "To be filled by O.E.M.", "Not Specified", "N/A", "Default string", "xxxxxxx"] {
-            assert_eq!(Identity::clean(None, Some(serial)), Identity::default(), "{serial}");
-        }
-        let kept = Identity::clean(Some("00000000-0000-0000-0000-3CECEF123456"), Some(" CZ123 "));
-        assert_eq!(kept.system_uuid.as_deref(), Some("00000000-0000-0000-0000-3cecef123456"));
-        assert_eq!(kept.serial_number.as_deref(), Some("CZ123"));
+    fn facts(value: serde_json::Value) -> Facts {
+        serde_json::from_value(value).expect("facts")
     }
 
     #[test]
-    fn recognition_needs_something_to_compare_and_no_contradiction() {
-        let id = |u: Option<&str>, s: Option<&str>| Identity { system_uuid: u.map(Into::into), serial_number: s.map(Into::into) };
-        assert_eq!(id(Some("a"), None).recognises(&id(None, Some("s"))), None);
-        assert_eq!(id(Some("a"), Some("s")).recognises(&id(Some("a"), None)), Some(true));
-        assert_eq!(id(Some("a"), Some("s")).recognises(&id(Some("a"), Some("t"))), Some(false));
-    }
-
-    #[test]
-    fn every_named_fact_can_be_read() {
-        let facts: Facts = serde_json::from_value(serde_json::json!({
-            "manufacturer": "Contoso", "model": "C1", "sku": "s", "memory_mib": 1, "boot_mode": "uefi", "secure_boot": true,
-            "cpu": {"model": "X", "count": 2, "cores": 4, "threads": 8, "architecture": "x86"},
-            "firmware": {"bios": "1", "bmc": "2"}, "health": "ok", "power_restore_policy": "always_off"
-        }))
-        .expect("facts");
-        for name in Facts::NAMES {
-            assert!(facts.get(name).is_some(), "{name}");
-            assert!(Facts::default().get(name).is_none(), "{name}");
+    fn a_short_reading_keeps_what_only_a_full_one_gives_and_nothing_else() {
+        let before = facts(serde_json::json!({
+            "model": "C1", "sku": "s", "cpu": {"count": 2, "cores": 64}, "memory_mib": 1, "memory": {"modules": 4}, "health": "ok",
+            "accelerators": {"count": 8, "models": "8 x H100"}, "firmware": {"bios": "1", "bmc": "2", "nic": "3"}
+        }));
+        let short = facts(serde_json::json!({"model": "C1", "cpu": {"count": 2}, "firmware": {"bios": "1", "bmc": "2"}}));
+        assert!(!before.other_hardware(&short));
+        let now = short.over_full(&before);
+        assert_eq!((now.cpu.cores, now.memory.modules, now.accelerators.count), (Some(64), Some(4), Some(8)));
+        assert_eq!(now.firmware["nic"], "3");
+        assert_eq!((now.sku, now.memory_mib, now.health), (None, None, None), "asked for and not said");
+        let updated = facts(serde_json::json!({"model": "C1", "firmware": {"bios": "1.1", "bmc": "2"}}));
+        assert!(!updated.over_full(&before).firmware.contains_key("nic"), "as old as the BIOS that was replaced");
+        for other in [serde_json::json!({"memory_mib": 2}), serde_json::json!({"cpu": {"count": 1}}), serde_json::json!({"model": "C2"})] {
+            assert!(before.other_hardware(&facts(other)));
         }
+        assert!(!Facts::default().other_hardware(&before) && !before.other_hardware(&Facts::default()), "unknown is no difference");
     }
 }

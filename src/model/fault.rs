@@ -14,6 +14,9 @@ pub enum FaultKind {
     Refused,
     /// Nobody knows whether it happened.
     Unknown,
+    /// For reads: the other side is there and said nothing that can be used (404, 5xx, no JSON). Trying again may help, and
+    /// it is no silence: nobody else is believed in its place.
+    Answered,
 }
 
 /// A fault with words for people. `detail` never holds a secret: adapters build it from addresses, paths, status
@@ -31,6 +34,13 @@ impl Fault {
     }
     pub fn refused(detail: impl Into<String>) -> Fault {
         Fault { kind: FaultKind::Refused, detail: detail.into() }
+    }
+    pub fn answered(detail: impl Into<String>) -> Fault {
+        Fault { kind: FaultKind::Answered, detail: detail.into() }
+    }
+    /// Nobody was heard, so that somebody else may be asked.
+    pub fn is_silence(&self) -> bool {
+        matches!(self.kind, FaultKind::Transient | FaultKind::Unknown)
     }
     pub fn unknown(detail: impl Into<String>) -> Fault {
         Fault { kind: FaultKind::Unknown, detail: detail.into() }

@@ -186,6 +186,8 @@ fn merged_node(old: &Node, document: Node) -> Node {
         live_facts: read.live_facts,
         abilities: read.abilities,
         facts_at: read.facts_at,
+        full_at: read.full_at,
+        imported: newer(read.imported, document.imported, read.full_at),
         maintenance: document.maintenance.or_else(|| old.maintenance.clone()),
         reservation: old.reservation.clone(),
         debt: old.debt.clone(),
@@ -193,6 +195,12 @@ fn merged_node(old: &Node, document: Node) -> Node {
         generation: old.generation,
         ..document
     }
+}
+
+/// The later of two imports, if no full reading of our own is later still.
+fn newer(ours: Option<Box<ImportedFacts>>, theirs: Option<Box<ImportedFacts>>, full_at: Option<Time>) -> Option<Box<ImportedFacts>> {
+    let latest = ours.into_iter().chain(theirs).max_by_key(|i| i.at);
+    latest.filter(|i| full_at.is_none_or(|at| at < i.at))
 }
 
 #[cfg(test)]

@@ -95,6 +95,47 @@ impl FailureDomain {
     }
 }
 
+/// Where a fact comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FactSource {
+    /// Read from the BMC.
+    Bmc,
+    /// Written by a person into the inventory.
+    Declared,
+    /// Read from the BMC by somebody else, and taken over from a file.
+    Imported,
+}
+
+impl fmt::Display for FactSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FactSource::Bmc => "bmc",
+            FactSource::Declared => "declared",
+            FactSource::Imported => "imported",
+        })
+    }
+}
+
+/// One fact of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownFact {
+    pub name: String,
+    pub value: Scalar,
+    pub source: FactSource,
+    /// When it was read. A declared fact has no time: it holds until it is declared otherwise.
+    pub at: Option<Time>,
+}
+
+/// Facts that came with an inventory file, as a BMC had said them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFacts {
+    /// When the BMC said them.
+    pub at: Time,
+    pub facts: Facts,
+}
+
 /// What the inventory records of a node. Volume connectors and targets are records of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
@@ -108,8 +149,11 @@ pub struct Node {
     pub capabilities: BTreeMap<String, String>,
     /// As declared by a person. [`Node::facts`] is what counts.
     pub declared_facts: Facts,
-    /// As last read from the BMC.
+    /// As last read from the BMC: what a full reading gave, and what was read since.
     pub live_facts: Facts,
+    /// As another store's BMC reading had them. A full reading of our own ends them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Box<ImportedFacts>>,
     /// Of the machine, as declared or first seen; what every look at power is checked against (S1).
     pub identity: Identity,
     pub bmc: BmcEndpoint,
@@ -126,6 +170,9 @@ pub struct Node {
     pub power_mark: Option<PowerMark>,
     /// When the facts were last read.
     pub facts_at: Option<Time>,
+    /// When they were last read in full. None: never, or the hardware has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<Time>,
     pub generation: Generation,
 }
 
@@ -142,6 +189,7 @@ impl Node {
             capabilities: BTreeMap::new(),
             declared_facts: Facts::default(),
             live_facts: Facts::default(),
+            imported: None,
             identity: Identity::default(),
             bmc: BmcEndpoint { address: address.to_owned(), system: None, username: None, password: None, tls: TlsTrust::System },
             abilities: BmcAbilities::default(),
@@ -154,25 +202,69 @@ impl Node {
             debt: None,
             power_mark: None,
             facts_at: None,
+            full_at: None,
             generation: Generation(0),
         }
     }
 
-    /// The facts that count: what the BMC said, and what a person declared where the BMC is silent.
+    /// The facts that count: what the BMC said, what a person declared where the BMC is silent, and what came with an
+    /// import where both are.
     pub fn facts(&self) -> Facts {
-        self.live_facts.or(&self.declared_facts)
+        let facts = self.live_facts.or(&self.declared_facts);
+        match &self.imported {
+            Some(imported) => facts.or(&imported.facts),
+            None => facts,
+        }
+    }
+
+    /// The same, each with its source and its time, in the order of [`FACTS`].
+    pub fn known_facts(&self) -> Vec<KnownFact> {
+        let of = |name: &str| {
+            if self.live_facts.get(name).is_some() {
+                // Cores and threads may be the full reading's: the older time is the one that can be vouched for.
+                let full = Facts::depth(name) == Depth::Full || matches!(name, "cpu.cores" | "cpu.threads");
+                return (FactSource::Bmc, self.full_at.filter(|_| full).or(self.facts_at));
+            }
+            if self.declared_facts.get(name).is_some() {
+                return (FactSource::Declared, None);
+            }
+            (FactSource::Imported, self.imported.as_ref().map(|i| i.at))
+        };
+        let facts = self.facts().list().into_iter();
+        facts
+            .map(|(name, value)| {
+                let (source, at) = of(&name);
+                KnownFact { name, value, source, at }
+            })
+            .collect()
+    }
+
+    /// Take over what a BMC said of itself. The caller has made sure that it is this node's machine.
+    ///
+    /// A short reading replaces what it asks for, also by nothing, and leaves alone what only a full one gives. Where it
+    /// shows other hardware than before, or than an import told, what only a full reading gives is forgotten: it was said
+    /// of a machine that is not the same any more.
+    pub fn take_in(&mut self, report: &SystemReport, at: Time) {
+        if report.in_full {
+            (self.live_facts, self.full_at, self.imported) = (report.facts.clone(), Some(at), None);
+        } else {
+            let other = self.live_facts.other_hardware(&report.facts);
+            self.full_at = self.full_at.filter(|_| !other);
+            self.live_facts = if other { report.facts.clone() } else { report.facts.over_full(&self.live_facts) };
+            self.imported = self.imported.take().filter(|i| !i.facts.other_hardware(&report.facts));
+        }
+        self.abilities = report.abilities.clone();
+        self.facts_at = Some(at);
     }
 
     /// Facts that a person declared and the BMC contradicts: name, declared, live.
     pub fn contradictions(&self) -> Vec<(String, Scalar, Scalar)> {
-        let firmware = self.declared_facts.firmware.keys().map(|k| format!("firmware.{k}"));
-        let mut names: Vec<String> = Facts::NAMES.iter().map(|n| (*n).to_owned()).chain(firmware).collect();
-        names.sort();
-        names.dedup();
-        names
+        let mut declared = self.declared_facts.list();
+        declared.sort_by(|a, b| a.0.cmp(&b.0));
+        declared
             .into_iter()
-            .filter_map(|name| {
-                let (declared, live) = (self.declared_facts.get(&name)?, self.live_facts.get(&name)?);
+            .filter_map(|(name, declared)| {
+                let live = self.live_facts.get(&name)?;
                 (declared != live).then_some((name, declared, live))
             })
             .collect()

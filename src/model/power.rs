@@ -19,6 +19,13 @@ pub enum PowerState {
     Unknown,
 }
 
+impl PowerState {
+    /// It runs or starts: whatever was said before of its being off is over.
+    pub fn runs(self) -> bool {
+        matches!(self, PowerState::On | PowerState::PoweringOn | PowerState::Paused)
+    }
+}
+
 impl fmt::Display for PowerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -15,6 +15,16 @@ use std::time::Duration;
 pub struct Time(pub i64);
 
 impl Time {
+    /// RFC 3339, as [`Time::exact`] writes it.
+    pub fn parse(text: &str) -> Option<Time> {
+        text.parse::<jiff::Timestamp>().ok().map(|t| Time(t.as_microsecond()))
+    }
+
+    /// RFC 3339 in UTC, without loss.
+    pub fn exact(self) -> String {
+        jiff::Timestamp::from_microsecond(self.0).map_or_else(|_| self.to_string(), |t| t.to_string())
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Time) -> Span {
         Span(u64::try_from(self.0 - earlier.0).unwrap_or(0) / 1000)

@@ -98,26 +98,53 @@ impl VolumeTarget {
         names.iter().find_map(|n| self.properties.get(*n)).map(|s| s.to_string().trim().to_lowercase()).filter(|s| !s.is_empty())
     }
 
+    /// The LUN, or the namespace of an NVMe subsystem. A volume that names none has LUN 0 (SAM-5 section 4.7.4: every target
+    /// has it) or namespace 1.
+    ///
+    /// # Errors
+    /// What is wrong, where it is no number or is given twice and differs: taken for 0 it would be another machine's volume.
+    pub fn lun(&self) -> Result<u32, String> {
+        let (names, default) = match self.volume_type {
+            VolumeType::NvmeTcp => (["target_nsid", "nsid"], 1),
+            _ => (["target_lun", "lun"], 0),
+        };
+        let given: Vec<(&str, String)> = names.into_iter().filter_map(|name| Some((name, self.property(&[name])?))).collect();
+        let mut found: Option<(&str, u32)> = None;
+        for (name, text) in given {
+            let Some(number) = number(&text) else {
+                return Err(format!("`{name}: {text}` is no number; write it as one, such as `{name}: 1`"));
+            };
+            match found {
+                Some((first, other)) if other != number => {
+                    return Err(format!("`{first}` says {other} and `{name}` says {number}; keep one"));
+                }
+                _ => found = Some((name, number)),
+            }
+        }
+        Ok(found.map_or(default, |(_, number)| number))
+    }
+
     /// Every name under which this volume is known: by protocol (iSCSI target and LUN without portal; WWN and LUN;
     /// NFS server and path; NQN and namespace) and by `volume_id`. Two targets that share one of them are one volume.
     /// Ironic keeps no constraint against two nodes with one volume; this is where it is noticed.
     pub fn identities(&self) -> Vec<VolumeIdentity> {
-        let lun = self.property(&["target_lun", "lun"]).unwrap_or_else(|| "0".to_owned());
+        // One that cannot be read stays what it is: equal to its own spelling and to nothing else.
+        let lun =
+            self.lun().map_or_else(|_| self.property(&["target_lun", "lun", "target_nsid", "nsid"]).unwrap_or_default(), |l| l.to_string());
         let by_protocol = match self.volume_type {
-            VolumeType::Iscsi => self.property(&["target_iqn"]).map(|iqn| format!("iscsi:{iqn}/{lun}")),
-            VolumeType::FibreChannel | VolumeType::Fcoe => self.property(&["target_wwn", "target_wwpn"]).map(|wwn| {
-                let digits: String = wwn.trim_start_matches("0x").chars().filter(char::is_ascii_hexdigit).collect();
-                format!("wwn:{digits}/{lun}")
-            }),
+            // RFC 7143 section 4.2.7 has no comma in a name; what follows one is a portal group (`,t,0x1`).
+            VolumeType::Iscsi => {
+                self.property(&["target_iqn"]).map(|iqn| format!("iscsi:{}/{lun}", iqn.split(',').next().unwrap_or_default()))
+            }
+            VolumeType::FibreChannel | VolumeType::Fcoe => {
+                self.property(&["target_wwn", "target_wwpn"]).map(|wwn| format!("wwn:{}/{lun}", wwn_digits(&wwn)))
+            }
             VolumeType::Nfs => {
-                let server = self.property(&["server", "target_server"]);
-                let path = self.property(&["path", "target_path"]).map(|p| p.trim_end_matches('/').to_owned());
+                let server = self.property(&["server", "target_server"]).map(|s| s.trim_end_matches('.').to_owned());
+                let path = self.property(&["path", "target_path"]).map(|p| plain_path(&p));
                 server.zip(path).map(|(server, path)| format!("nfs:{server}:{path}"))
             }
-            VolumeType::NvmeTcp => {
-                let ns = self.property(&["target_nsid", "nsid"]).unwrap_or_else(|| "1".to_owned());
-                self.property(&["target_nqn"]).map(|nqn| format!("nvme:{nqn}/{ns}"))
-            }
+            VolumeType::NvmeTcp => self.property(&["target_nqn"]).map(|nqn| format!("nvme:{nqn}/{lun}")),
         };
         let by_id = Some(self.volume_id.trim()).filter(|v| !v.is_empty()).map(|v| format!("volume:{v}"));
         by_protocol.into_iter().chain(by_id).map(VolumeIdentity).collect()
@@ -133,9 +160,34 @@ impl VolumeTarget {
             initiator: initiator.to_owned(),
             target: text("target_iqn")?,
             portal: text("target_portal").map(with_port).unwrap_or_default(),
-            lun: text("target_lun").and_then(|l| l.parse().ok()).unwrap_or(0),
+            lun: self.lun().ok()?,
         })
     }
+}
+
+/// A number as people and arrays write it: decimal, or hexadecimal with `0x`.
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        None => None,
+    }
+}
+
+/// A world wide name's digits, without what arrays and operating systems put before and between them: `naa.`, `wwn-0x`,
+/// `0x`, colons.
+fn wwn_digits(text: &str) -> String {
+    let mut bare = text;
+    while let Some(rest) = ["naa.", "eui.", "wwn-", "0x"].into_iter().find_map(|prefix| bare.strip_prefix(prefix)) {
+        bare = rest;
+    }
+    bare.chars().filter(char::is_ascii_hexdigit).collect()
+}
+
+/// A path without empty and `.` parts.
+fn plain_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    format!("/{}", parts.join("/"))
 }
 
 /// RFC 7143 section 15: iSCSI's own port, where a portal names none. What a BMC reads back always has one.
@@ -187,6 +239,42 @@ mod tests {
         let m = target(VolumeType::Nfs, "g", &[("server", "filer"), ("path", "/vol/a")]);
         assert!(same(&n, &m));
         assert!(same(&target(VolumeType::Nfs, "h", &[]), &target(VolumeType::Iscsi, "h", &[])), "one volume_id is one volume");
+    }
+
+    #[test]
+    fn a_lun_has_one_name_however_it_is_written_and_is_never_guessed() {
+        let iscsi = |lun: &[(&str, &str)]| target(VolumeType::Iscsi, "v", &[&[("target_iqn", "iqn.x:v")], lun].concat());
+        for (spelt, want) in [("1", 1), ("01", 1), ("0x1", 1), ("0X10", 16), ("0", 0), (" 7 ", 7)] {
+            let t = iscsi(&[("target_lun", spelt)]);
+            assert_eq!((t.lun(), t.iscsi_boot("i").map(|b| b.lun)), (Ok(want), Some(want)), "{spelt}");
+            let other = VolumeTarget { volume_id: "other".into(), ..iscsi(&[("lun", &want.to_string())]) };
+            assert!(same(&t, &other), "{spelt}");
+        }
+        assert_eq!(iscsi(&[]).lun(), Ok(0));
+        for wrong in ["one", "1.5", "-1", "0x", "0xg", "4294967296", "+1"] {
+            let t = iscsi(&[("target_lun", wrong)]);
+            assert!(t.lun().is_err_and(|e| e.contains(wrong)), "{wrong}");
+            assert_eq!(t.iscsi_boot("i"), None, "`{wrong}` must not become LUN 0");
+        }
+        let two = iscsi(&[("target_lun", "1"), ("lun", "2")]);
+        assert!(two.lun().is_err_and(|e| e.contains("says 1") && e.contains("says 2")));
+        assert_eq!(iscsi(&[("target_lun", "1"), ("lun", "0x1")]).lun(), Ok(1));
+        assert_eq!(target(VolumeType::NvmeTcp, "v", &[("target_nqn", "n")]).lun(), Ok(1));
+    }
+
+    #[test]
+    fn what_arrays_put_around_a_name_does_not_make_another_volume() {
+        let fc = |id: &str, wwn: &str| target(VolumeType::FibreChannel, id, &[("target_wwn", wwn)]);
+        for wwn in ["naa.5006016000000001", "wwn-0x5006016000000001", "50:06:01:60:00:00:00:01", "5006016000000001"] {
+            assert!(same(&fc("a", wwn), &fc("b", "0x5006016000000001")), "{wwn}");
+        }
+        let nfs = |id: &str, server: &str, path: &str| target(VolumeType::Nfs, id, &[("server", server), ("path", path)]);
+        for (server, path) in [("FILER.", "/vol/a"), ("filer", "/vol//a"), ("filer", "/vol/./a/"), ("filer", "vol/a")] {
+            assert!(same(&nfs("a", server, path), &nfs("b", "filer", "/vol/a")), "{server}:{path}");
+        }
+        assert!(!same(&nfs("a", "filer", "/vol/a"), &nfs("b", "filer", "/vol/b")));
+        let iqn = |id: &str, iqn: &str| target(VolumeType::Iscsi, id, &[("target_iqn", iqn)]);
+        assert!(same(&iqn("a", "iqn.2026-01.example:v,t,0x1"), &iqn("b", "IQN.2026-01.example:v")));
     }
 
     #[test]

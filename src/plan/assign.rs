@@ -1,11 +1,15 @@
 //! Which spare takes over which source: everything that may be paired, then the best assignment of it all.
 //!
 //! Best means, in this order: most sources of the first priority group, then of the next; earlier pools; earlier
-//! provision states; more preferences; names. Nodes that every rule sees alike are one class, so that the work follows
+//! provision states; more preferences; names. What `keep` and `spread` ask for is kept in any case. Nodes that every rule sees alike are one class, so that the work follows
 //! the number of kinds of hardware and places and not the number of machines.
 
+mod bound;
 mod classes;
+mod deal;
 mod flow;
+mod grid;
+mod spread;
 mod wanted;
 
 use super::candidates::{Holdings, LeftOutCode, source_obstacles, spare_obstacles};
@@ -13,8 +17,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{Judge, LeftOutPolicy, Runbook};
 use classes::Classes;
+use deal::Assigned;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use spread::Spreads;
 use std::collections::{BTreeMap, BTreeSet};
 use wanted::{Wanted, wanted};
 
@@ -108,17 +114,33 @@ pub fn choose(runbook: &Runbook, fleet: &Fleet, only: Option<&[String]>, exclude
     let taken: BTreeSet<NodeId> = pairs.iter().map(|p| p.destination).collect();
     spares.retain(|n| !taken.contains(&n.id));
 
-    let classes = Classes::new(runbook, &judge, &able, &spares, &mut diagnostics);
+    let spreads = Spreads::new(&runbook.matching.spread, fleet, &holdings, &judge, &mut diagnostics);
+    let mut classes = Classes::new(runbook, &judge, spreads, (&able, &spares), &mut diagnostics);
     let assigned = classes.assign();
+    if !assigned.proven {
+        diagnostics.push(unproven(&assigned));
+    }
+    let assigned = assigned.pairs;
     let matched: BTreeSet<NodeId> = assigned.iter().map(|p| p.source).collect();
     let unmatched: Vec<&Wanted> = able.iter().filter(|s| !matched.contains(&s.node.id)).collect();
     left_out.extend(classes.unmatched(&unmatched));
     let pools = classes.pools(&assigned);
     pairs.extend(assigned);
-    pairs.sort_by_key(|p| (p.group, fleet.nodes.get(&p.source).map(|n| n.name.clone()), p.source));
+    pairs.sort_by_cached_key(|p| (p.group, fleet.nodes.get(&p.source).map(|n| n.name.clone()), p.source));
     left_out.sort_by(|a, b| (&a.name, a.node).cmp(&(&b.name, b.node)));
     refuse_left_out(runbook, &left_out, &mut diagnostics);
     Choice { pairs, left_out, pools, diagnostics: Diagnostics(diagnostics) }
+}
+
+/// Everything is kept, and whether another choice would have been better was not found out in the time.
+fn unproven(assigned: &Assigned) -> Diagnostic {
+    let (found, at_most) = (assigned.pairs.len(), assigned.at_most);
+    let message = match at_most - found.min(at_most) {
+        0 => "as many sources as possible have a spare, but better preferences may be had".to_owned(),
+        more => format!("{found} sources have a spare; whether up to {more} more could have one is not known"),
+    };
+    let hint = "`match.spread` and pools with `keep` that overlap make it hard; fewer of them, or `--only`, make it easier".to_owned();
+    Diagnostic { severity: Severity::Warning, ..error(codes::NOT_PROVEN, message, Some(hint)) }
 }
 
 fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<NodeId> {
@@ -216,6 +238,79 @@ fn judge_pinned(
     let misses: Vec<String> = judgement.misses().map(|f| format!("{}: {}", f.rule, f.text)).collect();
     let why = format!("`{to}`, named for `{}`, does not match: {}", source.name, misses.join("; "));
     Err((LeftOutCode::DestinationNotIdentical, why, judgement.errors))
+}
+
+/// Who could stand in for whom, whatever is preferred and whoever else needs it.
+pub(super) struct Reach<'a> {
+    /// Nodes that the rules see alike.
+    pub sources: Vec<Vec<&'a Node>>,
+    pub spares: Vec<Vec<&'a Node>>,
+    /// By class of sources, the classes of spares that match.
+    pub fits: Vec<Vec<usize>>,
+    /// What of each class must be equal: classes with the same number are of the same hardware.
+    pub source_keys: Vec<u32>,
+    pub spare_keys: Vec<u32>,
+    /// Carries something and could not be switched over, whatever spares there are.
+    pub unable: Vec<LeftOut>,
+    /// Carries nothing and is no spare, with the reason.
+    pub unfit: Vec<(String, String)>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// All nodes that carry something, against all that are free, by the rules and pools of a runbook.
+pub(super) fn reach<'a>(runbook: &'a Runbook, fleet: &'a Fleet) -> Reach<'a> {
+    let mut diagnostics = Vec::new();
+    let holdings = Holdings::of(fleet);
+    let judge = Judge::new(&runbook.matching, fleet, &runbook.vars);
+    let mut nodes: Vec<&Node> = fleet.nodes.values().collect();
+    nodes.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    let (mut sources, mut spares, mut unable, mut unfit) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for node in nodes {
+        if node.instance.is_some() || !holdings.targets(node.id).is_empty() {
+            let wanted = Wanted { node, listed: false, group: 0, destination: None };
+            match source_obstacles(runbook, fleet, &holdings, node).into_iter().next() {
+                Some(obstacle) => unable.push(wanted.left_out(obstacle.code, obstacle.text)),
+                None => sources.push(wanted),
+            }
+            continue;
+        }
+        match spare_obstacles(fleet, &holdings, node).into_iter().next() {
+            Some(obstacle) => unfit.push((node.name.clone(), obstacle.text)),
+            None if !judge.sound(node.id) => {
+                unfit.push((node.name.clone(), "its hardware is unknown, or it reports itself critical".into()))
+            }
+            None => spares.push(node),
+        }
+    }
+    let classes = Classes::new(runbook, &judge, Spreads::default(), (&sources, &spares), &mut diagnostics);
+    let fits = classes.problem.demands.iter().map(|d| d.lanes.iter().flat_map(|l| &l.edges).map(|e| e.supply as usize).collect());
+    Reach {
+        fits: fits.collect(),
+        source_keys: classes.sources.iter().map(|c| c.key).collect(),
+        spare_keys: classes.spares.iter().map(|c| c.key).collect(),
+        sources: classes.sources.into_iter().map(|c| c.nodes).collect(),
+        spares: classes.spares.into_iter().map(|c| c.nodes).collect(),
+        unable,
+        unfit,
+        diagnostics,
+    }
+}
+
+/// The most that can be served, by class of sources: counts of sources, what fits, counts of spares.
+pub(super) fn most(counts: &[usize], fits: &[Vec<usize>], spares: &[usize]) -> Vec<usize> {
+    let lane = |(count, fits): (&usize, &Vec<usize>)| flow::Lane {
+        capacity: *count,
+        edges: fits.iter().map(|to| flow::Edge { rank: 0, supply: *to as u32 }).collect(),
+    };
+    let demand = |(count, fits): (&usize, &Vec<usize>)| flow::Demand { count: *count, group: 0, lanes: vec![lane((count, fits))] };
+    let problem = flow::Problem {
+        costs: vec![0],
+        demands: counts.iter().zip(fits).map(demand).collect(),
+        supplies: spares.iter().map(|count| flow::Supply { count: *count, limit: None }).collect(),
+        limits: Vec::new(),
+    };
+    let answer = problem.solve(&flow::Cuts::default());
+    answer.iter().map(|given| given.iter().map(|g| g.units).sum()).collect()
 }
 
 /// A node that was listed and is left out is an error unless the runbook allows it.

@@ -32,7 +32,8 @@ pub enum LeftOutCode {
     Silent,
     /// Its BMC does not answer in a disaster, and the runbook names nobody else who may vouch that it is off.
     SilentInDisaster,
-    /// Its BMC is there and refuses to answer: a wrong password, a locked account, a certificate that is not trusted.
+    /// Its BMC is there and does not say what it is asked: a wrong password, a locked account, a certificate that is not
+    /// trusted, errors only.
     BmcRefuses,
     /// Another machine answers at its BMC's address.
     WrongMachine,
@@ -114,6 +115,8 @@ pub enum SpareCode {
     PowerUnknown,
     /// Its BMC allows neither On nor ForceOn.
     CannotPowerOn,
+    /// Its BMC reports it broken.
+    Critical,
     /// None of the provision states that its pool takes.
     ProvisionState,
 }
@@ -257,9 +260,9 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
     let name = &node.name;
     match fleet.live.get(&node.id)? {
         // It is there, so that no agent and nobody's word counts against it: the fence would only find that out later.
-        Live::Silent(fault) if fault.kind == FaultKind::Refused => {
+        Live::Silent(fault) if !fault.is_silence() => {
             let text = format!(
-                "the BMC of `{name}` refuses to answer ({fault}), and nobody may vouch for a machine whose BMC is there; correct its \
+                "the BMC of `{name}` is there and does not say what it is asked ({fault}), and nobody may vouch for a machine whose BMC is there; correct its \
                  account, address or certificate in the inventory, or make it silent (unplug it), then plan again"
             );
             obstacle(C::BmcRefuses, text)
@@ -344,6 +347,11 @@ pub fn spare_obstacles(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<O
         contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
         (!starts).then(|| Obstacle { code: C::CannotPowerOn, text: format!("the BMC of `{name}` allows neither On nor ForceOn") }),
         spare_live(fleet, node),
+        // As the `health` rule of matching has it: what the BMC says, else what a person declared.
+        (node.live_facts.health.or(node.declared_facts.health) == Some(Health::Critical)).then(|| Obstacle {
+            code: C::Critical,
+            text: format!("`{name}` reports health critical: repair it, then `coldswap inventory refresh {name}`"),
+        }),
     ];
     all.into_iter().flatten().collect()
 }

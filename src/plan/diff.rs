@@ -77,6 +77,9 @@ pub fn render(plan: &Plan) -> String {
     for left in &plan.left_out {
         let _ = writeln!(out, "left out: {:<8} {}", left.name, left.why);
     }
+    for condition in super::conditions(plan) {
+        let _ = writeln!(out, "{condition}");
+    }
     out.push_str(&summary(plan));
     out.push('\n');
     out

@@ -7,10 +7,10 @@ use super::assign::{Choice, choose, suggest_node};
 use super::candidates::{Holdings, LeftOutCode, Obstacle, SpareCode, source_obstacles, spare_obstacles};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
-use crate::runbook::{BUILTIN_IDENTICAL, Finding, Judge, Pool, Runbook};
+use crate::runbook::{BUILTIN_IDENTICAL, Finding, Judge, Pool, Runbook, SpreadRule, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that was considered for one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -93,6 +93,7 @@ pub fn explain(runbook: &Runbook, fleet: &Fleet, node: &str) -> Result<Explanati
         source,
         sources: &sources,
         chosen: pair.map(|p| (p.destination, p.pool.as_str())),
+        apart: apart(runbook, fleet, &holdings, &judge, source),
     };
     Ok(Explanation {
         node: source.name.clone(),
@@ -115,6 +116,49 @@ struct Look<'a> {
     source: &'a Node,
     sources: &'a BTreeSet<NodeId>,
     chosen: Option<(NodeId, &'a str)>,
+    apart: Vec<Apart<'a>>,
+}
+
+/// What a rule of `match.spread` says to this source: who of its own stands where.
+struct Apart<'a> {
+    rule: &'a SpreadRule,
+    home: Option<String>,
+    standing: BTreeMap<String, Vec<&'a str>>,
+}
+
+/// One for each rule that speaks of this source.
+fn apart<'a>(runbook: &'a Runbook, fleet: &'a Fleet, holdings: &Holdings, judge: &Judge, source: &Node) -> Vec<Apart<'a>> {
+    let group = |rule: &SpreadRule, node: &Node| judge.value(&rule.by, node.id).ok().filter(|value| *value != Value::None);
+    let one = |rule: &'a SpreadRule| {
+        let ours = group(rule, source)?;
+        let domain = |node: &Node| Domain::of(node, &rule.domain).map(|d| d.name);
+        let mut standing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for node in fleet.nodes.values().filter(|n| n.instance.is_some() || !holdings.targets(n.id).is_empty()) {
+            if let Some(domain) = domain(node).filter(|_| group(rule, node).as_ref() == Some(&ours)) {
+                standing.entry(domain).or_default().push(&node.name);
+            }
+        }
+        standing.values_mut().for_each(|names| names.sort_unstable());
+        Some(Apart { rule, home: domain(source), standing })
+    };
+    runbook.matching.spread.iter().filter_map(one).collect()
+}
+
+impl Apart<'_> {
+    fn finding(&self, spare: &Node) -> Finding {
+        let (level, at_most) = (&self.rule.domain, self.rule.at_most as usize);
+        let domain = Domain::of(spare, level).map(|d| d.name);
+        let names = domain.as_ref().and_then(|d| self.standing.get(d)).map_or(&[] as &[&str], Vec::as_slice);
+        let stays = domain.is_some() && domain == self.home;
+        let passed = stays || domain.is_some() && names.len() < at_most;
+        let text = match &domain {
+            None => format!("its {level} is not recorded"),
+            Some(_) if stays => format!("the source stands in that {level} already"),
+            Some(domain) if names.is_empty() => format!("none of its kind stands in {level} {domain}"),
+            Some(domain) => format!("{level} {domain} holds {} already, and may hold {at_most}", names.join(", ")),
+        };
+        Finding { rule: format!("spread {}", self.rule.name), passed, source: self.home.clone(), spare: domain, text, gap: 0 }
+    }
 }
 
 impl Look<'_> {
@@ -127,14 +171,16 @@ impl Look<'_> {
     }
 
     fn node(&self, pool: &Pool, node: &Node) -> NodeView {
-        let scope = self.judge.scope(self.source.id, node.id);
-        let selected = pool.select.holds(&scope);
-        let seen: Vec<String> = pool.select.readings(&scope).iter().map(|(path, value)| format!("`{path}` is {value}")).collect();
+        let (source, spare) = (self.source.id, node.id);
+        let selected = self.judge.holds(&pool.select, source, spare);
+        let seen: Vec<String> =
+            self.judge.readings(&pool.select, source, spare).iter().map(|(path, value)| format!("`{path}` is {value}")).collect();
         let selection = match &selected {
             Ok(_) => seen.join(", "),
             Err(error) => error.message.clone(),
         };
-        let judgement = self.judge.judge(self.source.id, node.id);
+        let mut judgement = self.judge.judge(self.source.id, node.id);
+        judgement.findings.extend(self.apart.iter().map(|apart| apart.finding(node)));
         let obstacles = self.obstacles(pool, node);
         let chosen = self.chosen.is_some_and(|(id, from)| id == node.id && (from == pool.name || from == super::assign::NAMED_POOL));
         let standing = match (chosen, selected == Ok(true), obstacles.is_empty(), judgement.qualifies()) {
@@ -146,7 +192,7 @@ impl Look<'_> {
         };
         let select = (standing == Standing::NotSelected).then(|| format!("the pool's `select` must hold: {selection}"));
         let free = obstacles.iter().map(|o| o.text.clone());
-        let changes = select.into_iter().chain(free).chain(judgement.misses().map(change)).collect();
+        let changes = select.into_iter().chain(free).chain(judgement.misses().map(|m| change(&node.name, m))).collect();
         NodeView {
             node: node.name.clone(),
             standing,
@@ -172,24 +218,52 @@ impl Look<'_> {
     }
 }
 
-/// What would make a failed rule pass.
-fn change(finding: &Finding) -> String {
-    match (finding.rule.strip_prefix("identical "), &finding.source, &finding.spare) {
-        (Some(fact), Some(need), Some(have)) => format!("`{fact}` must be {need}, not {have}"),
-        (Some(fact), Some(need), None) => format!("`{fact}` must be known to be {need}"),
-        (Some(fact), None, _) => format!("`{fact}` of the source must be known"),
-        _ => format!("{}: {}", finding.rule, finding.text),
+/// What would make a failed rule pass: at the spare, or in the runbook.
+fn change(spare: &str, finding: &Finding) -> String {
+    let identical = finding.rule.strip_prefix("identical ");
+    let relax = match identical {
+        Some(fact) => format!("relax `{fact}` (`identical: {{drop: [{fact}]}}`)"),
+        None => format!("relax `{}`", finding.rule),
+    };
+    match (identical, &finding.source, &finding.spare) {
+        (Some("memory_mib"), Some(need), Some(have)) => match (need.parse::<u64>(), have.parse::<u64>()) {
+            (Ok(need), Ok(have)) if need > have => format!("add {} to `{spare}`, or {relax}", amount(need - have)),
+            (Ok(need), Ok(have)) => format!("take {} out of `{spare}`, or {relax}", amount(have.saturating_sub(need))),
+            _ => relax,
+        },
+        (Some(fact), Some(need), Some(have)) if fact.starts_with("firmware.") => {
+            format!("bring `{fact}` of `{spare}` from {have} to {need}, or {relax}")
+        }
+        (Some("boot_mode"), Some(need), Some(have)) => format!("set the boot mode of `{spare}` to {need} (it is {have}), or {relax}"),
+        (Some("resource_class"), Some(need), Some(have)) => {
+            format!("change the resource_class of `{spare}` from {have} to {need}, or {relax}")
+        }
+        (Some(fact), Some(need), Some(have)) => format!("`{spare}` has {have} as `{fact}`, not {need}: take another machine, or {relax}"),
+        (Some(fact), Some(need), None) => {
+            format!("make `{fact}` of `{spare}` known to be {need} (`coldswap inventory refresh {spare}`), or {relax}")
+        }
+        (Some(fact), None, _) => format!("make `{fact}` of the source known, or {relax}"),
+        (None, ..) if finding.rule == "health" => format!("repair `{spare}`: {}", finding.text),
+        (None, ..) if finding.rule == "facts known" => finding.text.clone(),
+        (None, ..) => format!("{}, or {relax}", finding.text),
     }
 }
 
+/// Memory as people say it.
+pub(super) fn amount(mib: u64) -> String {
+    if mib > 0 && mib.is_multiple_of(1024) { format!("{} GiB", mib / 1024) } else { format!("{mib} MiB") }
+}
+
+/// The rules that hold whatever a runbook says.
+pub const ALWAYS: [(&str, &str); 2] = [
+    ("facts known", "a spare of which nothing is known matches nothing"),
+    ("health", "a spare that reports itself critical takes nothing over"),
+];
+
 /// The built-in rules with their reasons, for `explain --rules`.
 pub fn explain_rules() -> String {
-    let always = [
-        ("facts known", "a spare of which nothing is known matches nothing"),
-        ("health", "a spare that reports itself critical takes nothing over"),
-    ];
     let mut text = String::from("always\n");
-    text.push_str(&text::table(&always));
+    text.push_str(&text::table(&ALWAYS));
     text.push_str("\nidentical, with `base: builtin`: known on both sides and equal\n");
     text.push_str(&text::table(&BUILTIN_IDENTICAL));
     text

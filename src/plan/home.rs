@@ -143,7 +143,7 @@ fn code_of(code: SpareCode) -> LeftOutCode {
         SpareCode::WrongMachine | SpareCode::Unidentified => LeftOutCode::OriginalReplaced,
         SpareCode::OpensVolume => LeftOutCode::OriginalOpensVolume,
         SpareCode::PowerOn | SpareCode::PowerInTransition | SpareCode::PowerUnknown => LeftOutCode::OriginalNotOff,
-        SpareCode::ContradictingFacts | SpareCode::CannotPowerOn => LeftOutCode::OriginalChanged,
+        SpareCode::ContradictingFacts | SpareCode::CannotPowerOn | SpareCode::Critical => LeftOutCode::OriginalChanged,
         SpareCode::IsSource | SpareCode::Excluded => LeftOutCode::DestinationUnfit,
     }
 }

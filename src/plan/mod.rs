@@ -6,6 +6,8 @@
 pub mod assign;
 mod audit;
 pub mod candidates;
+mod conditions;
+pub mod coverage;
 mod diff;
 pub mod explain;
 mod gates;
@@ -16,13 +18,14 @@ mod types;
 
 pub use assign::{Choice, LeftOut, PoolUse, choose};
 pub use candidates::LeftOutCode;
+pub use conditions::conditions;
 pub use diff::*;
 pub use predict::{kind_of, model_of, predict};
 pub use types::*;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
-use crate::runbook::Runbook;
+use crate::runbook::{Judge, Runbook};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -139,16 +142,14 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
 /// The nodes whose BMCs a plan of this runbook rests on: its sources, the destinations that it names, and every node
 /// that could be a spare. Where an expression cannot be told without asking, the node is among them.
 pub fn concerned(runbook: &Runbook, fleet: &Fleet) -> std::collections::BTreeSet<NodeId> {
-    use crate::runbook::{Scope, node_values};
     let sources = &runbook.sources;
     let named = sources.nodes.iter().map(|(name, _)| name).chain(sources.destinations.values().map(|(name, _)| name));
     let mut nodes: std::collections::BTreeSet<NodeId> = named.filter_map(|name| fleet.find(name)).map(|n| n.id).collect();
     nodes.extend(fleet.nodes.values().filter(|n| n.instance.is_none()).map(|n| n.id));
     if let Some(select) = &sources.select {
-        let scope = Scope::new(&runbook.vars);
-        let values = node_values(fleet).into_iter().filter(|(id, _)| !nodes.contains(id)).collect::<Vec<_>>();
-        let selected = |value| select.holds(&scope.clone().with_value("node", value)).unwrap_or(true);
-        nodes.extend(values.into_iter().filter_map(|(id, value)| selected(value).then_some(id)));
+        let judge = Judge::new(&runbook.matching, fleet, &runbook.vars);
+        let others = fleet.nodes.keys().filter(|id| !nodes.contains(id)).copied().collect::<Vec<_>>();
+        nodes.extend(others.into_iter().filter(|id| judge.selects(select, *id).unwrap_or(true)));
     }
     nodes
 }
@@ -156,7 +157,8 @@ pub fn concerned(runbook: &Runbook, fleet: &Fleet) -> std::collections::BTreeSet
 /// A source that turned out unfit only when its steps were composed falls under the same policy as any other.
 fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagnostics: &mut Diagnostics) {
     use crate::runbook::LeftOutPolicy;
-    for left in all.iter().filter(|l| !known.iter().any(|k| k.node == l.node)) {
+    let known: std::collections::BTreeSet<NodeId> = known.iter().map(|k| k.node).collect();
+    for left in all.iter().filter(|l| !known.contains(&l.node)) {
         let refuse = match runbook.sources.left_out {
             Some(LeftOutPolicy::Refuse) => true,
             Some(LeftOutPolicy::Allow) => false,

@@ -18,7 +18,7 @@ mod template;
 mod tests;
 mod value;
 
-pub use scope::{Scope, node_values};
+pub use scope::{NodeValues, Scope};
 pub use template::{Template, TemplateValue};
 pub use value::Value;
 
@@ -70,7 +70,10 @@ impl std::error::Error for ExpressionError {}
 pub struct Expression {
     pub text: String,
     ast: Arc<lower::Ast>,
-    reads: Vec<String>,
+    /// A path for each place where one is read.
+    reads: Arc<[Vec<String>]>,
+    /// Which of them are of the spare.
+    of_spare: Arc<[bool]>,
 }
 
 impl Expression {
@@ -78,7 +81,8 @@ impl Expression {
     pub fn parse(text: &str, names: Names, vars: &BTreeMap<String, serde_json::Value>) -> Result<Expression, ExpressionError> {
         let mut lowering = lower::Lowering { names, vars, not_in: Vec::new(), reads: Vec::new() };
         let (ast, _) = read::expression(text, &mut lowering)?;
-        Ok(Expression { text: text.to_owned(), ast: Arc::new(ast), reads: lowering.reads })
+        let of_spare = lowering.reads.iter().map(|path| path[0] == "spare").collect();
+        Ok(Expression { text: text.to_owned(), ast: Arc::new(ast), reads: lowering.reads.into(), of_spare })
     }
 
     /// Must give a boolean. None (a missing label) counts as false.
@@ -86,9 +90,40 @@ impl Expression {
         eval::truth(&self.ast, scope)
     }
 
+    /// What its paths stand for, in their order: for [`Expression::holds_for`] and [`Expression::integer_of`].
+    pub fn row(&self, read: impl Fn(&[String]) -> Value) -> Vec<Value> {
+        self.reads.iter().map(|path| read(path)).collect()
+    }
+
+    /// [`Expression::holds`], with what each side shows worked out before: of the spare's row only what is the spare's is
+    /// looked at, of the source's everything else.
+    pub fn holds_for(&self, source: &[Value], spare: &[Value]) -> Result<bool, ExpressionError> {
+        eval::truth(&self.ast, &eval::Row { source, spare, of_spare: &self.of_spare })
+    }
+
+    /// Does a row of the source's, or of the spare's, hold what may decide?
+    pub fn is_of(&self, role: &str) -> impl Iterator<Item = bool> {
+        let role = role.to_owned();
+        self.reads.iter().map(move |path| path[0] == role)
+    }
+
     /// Must give an integer.
     pub fn integer(&self, scope: &Scope) -> Result<i64, ExpressionError> {
-        match eval::evaluate(&self.ast, scope)? {
+        self.as_integer(eval::evaluate(&self.ast, scope)?)
+    }
+
+    /// [`Expression::integer`], with what its paths stand for worked out before.
+    pub fn integer_of(&self, row: &[Value]) -> Result<i64, ExpressionError> {
+        self.as_integer(eval::evaluate(&self.ast, &eval::Row { source: row, spare: row, of_spare: &self.of_spare })?)
+    }
+
+    /// Whatever it gives, with what its paths stand for worked out before.
+    pub fn value_of(&self, row: &[Value]) -> Result<Value, ExpressionError> {
+        eval::evaluate(&self.ast, &eval::Row { source: row, spare: row, of_spare: &self.of_spare })
+    }
+
+    fn as_integer(&self, value: Value) -> Result<i64, ExpressionError> {
+        match value {
             Value::Integer(n) => Ok(n),
             Value::None => {
                 let hint = Some("add `| default(9)`".to_owned());
@@ -108,18 +143,18 @@ impl Expression {
     }
 
     /// What each path that it reads stands for, for messages: `source.failure_domain.row` is `r2`.
-    pub fn readings(&self, scope: &Scope) -> Vec<(String, Value)> {
+    pub fn readings(&self, read: impl Fn(&[String]) -> Value) -> Vec<(String, Value)> {
         let mut seen: Vec<(String, Value)> = Vec::new();
-        for path in &self.reads {
-            if !seen.iter().any(|(p, _)| p == path) {
-                let steps: Vec<String> = path.split('.').map(str::to_owned).collect();
-                seen.push((path.clone(), scope.get(&steps)));
+        for path in self.reads.iter() {
+            let name = path.join(".");
+            if !seen.iter().any(|(p, _)| *p == name) {
+                seen.push((name, read(path)));
             }
         }
         seen
     }
 }
 
-fn mentions(reads: &[String], path: &str) -> bool {
-    reads.iter().any(|read| read == path || read.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+fn mentions(reads: &[Vec<String>], path: &str) -> bool {
+    reads.iter().map(|read| read.join(".")).any(|read| read == path || read.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }

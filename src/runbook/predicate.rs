@@ -1,10 +1,10 @@
-//! Matching: may this spare stand in for that source? Total, deterministic, and always every rule, so that
-//! `explain` can show what a near miss missed and by how much.
+//! Matching: may this spare stand in for that source? Every rule that there is, total and deterministic, with what a miss
+//! missed and by how much.
 
-use super::{Against, Expression, ExpressionError, FactTest, Matching, Require, Rule, Scope, Value, node_values};
+use super::{Against, Expression, FactTest, Rule};
 use crate::model::*;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What one rule said of one source and one spare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -24,43 +24,6 @@ pub struct Finding {
     pub gap: u64,
 }
 
-/// Everything that the rules say of one source and one spare.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Judgement {
-    pub findings: Vec<Finding>,
-    /// The preferences that hold.
-    pub preferred: Vec<String>,
-    /// Their weights, added up.
-    pub weight: u64,
-    /// How many facts were found identical.
-    pub identical: usize,
-    /// Rules that could not be evaluated: the plan is refused, for a rule that cannot be asked decides nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<String>,
-}
-
-impl Judgement {
-    pub fn qualifies(&self) -> bool {
-        self.findings.iter().all(|f| f.passed)
-    }
-
-    pub fn misses(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|f| !f.passed)
-    }
-}
-
-/// Match one source with one spare. For many pairs make one [`Judge`].
-pub fn judge(matching: &Matching, fleet: &Fleet, source: NodeId, spare: NodeId, vars: &BTreeMap<String, serde_json::Value>) -> Judgement {
-    let two = Fleet {
-        nodes: fleet.nodes.iter().filter(|(id, _)| [source, spare].contains(id)).map(|(id, n)| (*id, n.clone())).collect(),
-        connectors: fleet.connectors.iter().filter(|(_, c)| [source, spare].contains(&c.node)).map(|(id, c)| (*id, c.clone())).collect(),
-        targets: fleet.targets.iter().filter(|(_, t)| [source, spare].contains(&t.node)).map(|(id, t)| (*id, t.clone())).collect(),
-        live: fleet.live.iter().filter(|(id, _)| [source, spare].contains(id)).map(|(id, l)| (*id, l.clone())).collect(),
-        captured_at: fleet.captured_at,
-    };
-    Judge::new(matching, &two, vars).judge(source, spare)
-}
-
 /// A property that matching may speak of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Property {
@@ -78,19 +41,20 @@ impl std::fmt::Display for Property {
     }
 }
 
-struct Seen<'a> {
-    node: &'a Node,
-    facts: Facts,
-    value: Value,
+pub(super) struct Seen<'a> {
+    pub node: &'a Node,
+    pub facts: Facts,
 }
 
 impl Seen<'_> {
     /// Text is trimmed: BMCs pad their strings.
-    fn property(&self, name: &str) -> Option<Property> {
+    pub fn property(&self, name: &str) -> Option<Property> {
         let trimmed = |text: &str| Some(text.trim().to_owned()).filter(|t| !t.is_empty()).map(|t| Property::One(Scalar::Text(t)));
         match name {
             "traits" => Some(Property::Set(self.node.traits.clone())),
             "resource_class" => self.node.resource_class.as_deref().and_then(trimmed),
+            "firmware.*" => firmware(self),
+            _ if name.starts_with("capabilities.") => self.node.capabilities.get(&name[13..]).map(String::as_str).and_then(trimmed),
             _ => match self.facts.get(name)? {
                 Scalar::Text(text) => trimmed(&text),
                 scalar => Some(Property::One(scalar)),
@@ -99,128 +63,23 @@ impl Seen<'_> {
     }
 }
 
-/// Matching over one fleet: what each node shows is worked out once.
-pub struct Judge<'a> {
-    matching: &'a Matching,
-    seen: BTreeMap<NodeId, Seen<'a>>,
-    vars: Scope,
+/// One question about a source and a spare, for [`Judge::shows`] and [`Judge::answer`].
+#[derive(Clone, Copy, Debug)]
+pub enum Ask<'m> {
+    When(&'m Expression),
+    Fact { fact: &'m str, test: FactTest, against: &'m Against },
 }
 
-impl<'a> Judge<'a> {
-    pub fn new(matching: &'a Matching, fleet: &'a Fleet, vars: &BTreeMap<String, serde_json::Value>) -> Judge<'a> {
-        let mut values = node_values(fleet);
-        let seen = fleet.nodes.values().map(|node| {
-            let value = values.remove(&node.id).unwrap_or(Value::None);
-            (node.id, Seen { node, facts: node.facts(), value })
-        });
-        Judge { matching, seen: seen.collect(), vars: Scope::new(vars) }
-    }
-
-    pub fn matching(&self) -> &'a Matching {
-        self.matching
-    }
-
-    /// `source` and `spare` bound for an expression.
-    pub fn scope(&self, source: NodeId, spare: NodeId) -> Scope {
-        self.vars.clone().with_value("source", self.value(source)).with_value("spare", self.value(spare))
-    }
-
-    /// `node` bound for an expression.
-    pub fn node_scope(&self, node: NodeId) -> Scope {
-        self.vars.clone().with_value("node", self.value(node))
-    }
-
-    fn value(&self, id: NodeId) -> Value {
-        self.seen.get(&id).map_or(Value::None, |s| s.value.clone())
-    }
-
-    /// Everything that the rules, and these further expressions over `spare` and `source`, can see of a node in one of
-    /// the two roles. Nodes that show the same are interchangeable.
-    pub fn signature(&self, role: &'static str, id: NodeId, further: &[&Expression]) -> String {
-        let Some(seen) = self.seen.get(&id) else { return String::new() };
-        let rules = self.matching.require.iter();
-        let whens = rules.clone().filter_map(|r| if let Rule::When(e) = &r.rule { Some(e) } else { None });
-        let preferences = self.matching.prefer.iter().map(|p| &p.when);
-        let scope = Scope::default().with_value(role, seen.value.clone());
-        let facts = rules.filter_map(|r| if let Rule::Fact { fact, .. } = &r.rule { seen.property(fact) } else { None });
-        let mut text = format!("{:?}|{:?}|{:?}|", self.identical_key(id), facts.collect::<Vec<_>>(), self.fit(seen));
-        for expression in whens.chain(preferences).chain(further.iter().copied()) {
-            for (path, value) in expression.readings(&scope) {
-                if path.split('.').next() == Some(role) {
-                    text.push_str(&format!("{value:?};"));
-                }
-            }
-        }
-        text
-    }
-
-    /// The values that must be equal, in order. Two nodes whose keys differ cannot match; neither can one with a gap.
-    pub fn identical_key(&self, id: NodeId) -> Vec<Option<Property>> {
-        let Some(seen) = self.seen.get(&id) else { return Vec::new() };
-        let names = self.matching.identical.iter();
-        names.map(|n| if n == "firmware.*" { firmware(seen) } else { seen.property(n) }).collect()
-    }
-
-    fn fit(&self, seen: &Seen) -> (bool, Option<Health>) {
-        (seen.facts.known(), seen.facts.health)
-    }
-
-    /// Every rule, whether or not an earlier one failed.
-    pub fn judge(&self, source: NodeId, spare: NodeId) -> Judgement {
-        let mut judgement = Judgement::default();
-        let (Some(from), Some(to)) = (self.seen.get(&source), self.seen.get(&spare)) else {
-            let text = "it is not in the inventory".to_owned();
-            judgement.findings.push(Finding { rule: "known".into(), passed: false, source: None, spare: None, text, gap: 0 });
-            return judgement;
-        };
-        judgement.findings.push(facts_known(to));
-        judgement.findings.push(health(to));
-        for name in &self.matching.identical {
-            let names = if name == "firmware.*" { components(from, to) } else { vec![name.clone()] };
-            judgement.findings.extend(names.iter().map(|n| identical(n, from, to)));
-        }
-        judgement.identical = judgement.findings.iter().skip(2).filter(|f| f.passed).count();
-        let scope = self.scope(source, spare);
-        for rule in &self.matching.require {
-            let finding = self.require(rule, from, to, &scope).unwrap_or_else(|error| {
-                judgement.errors.push(format!("rule `{}` cannot be evaluated: {error}", rule.name));
-                Finding { rule: rule.name.clone(), passed: false, source: None, spare: None, text: error.message, gap: 0 }
-            });
-            judgement.findings.push(finding);
-        }
-        for preference in &self.matching.prefer {
-            match preference.when.holds(&scope) {
-                Ok(true) => {
-                    judgement.preferred.push(preference.name.clone());
-                    judgement.weight += u64::from(preference.weight);
-                }
-                Ok(false) => {}
-                Err(error) => judgement.errors.push(format!("preference `{}` cannot be evaluated: {error}", preference.name)),
-            }
-        }
-        judgement
-    }
-
-    fn require(&self, rule: &Require, from: &Seen, to: &Seen, scope: &Scope) -> Result<Finding, ExpressionError> {
-        match &rule.rule {
-            Rule::When(expression) => {
-                let passed = expression.holds(scope)?;
-                let seen = expression.readings(scope);
-                let of = |role: &str| {
-                    let shown: Vec<String> =
-                        seen.iter().filter(|(p, _)| p.split('.').next() == Some(role)).map(|(_, v)| v.to_string()).collect();
-                    (!shown.is_empty()).then(|| shown.join(", "))
-                };
-                let what: Vec<String> = seen.iter().map(|(path, value)| format!("`{path}` is {value}")).collect();
-                let text = format!("`{}` is {passed}: {}", expression.text, what.join(", "));
-                Ok(Finding { rule: rule.name.clone(), passed, source: of("source"), spare: of("spare"), text, gap: 0 })
-            }
-            Rule::Fact { fact, test, against } => Ok(fact_rule(&rule.name, fact, *test, against, from, to)),
+impl<'m> From<&'m Rule> for Ask<'m> {
+    fn from(rule: &'m Rule) -> Ask<'m> {
+        match rule {
+            Rule::When(expression) => Ask::When(expression),
+            Rule::Fact { fact, test, against } => Ask::Fact { fact, test: *test, against },
         }
     }
 }
 
-fn facts_known(spare: &Seen) -> Finding {
+pub(super) fn facts_known(spare: &Seen) -> Finding {
     let passed = spare.facts.known();
     let text = if passed {
         "its facts are known".to_owned()
@@ -231,7 +90,7 @@ fn facts_known(spare: &Seen) -> Finding {
 }
 
 /// A machine that reports itself broken takes nothing over. A warning is no reason: fans and spare disks warn.
-fn health(spare: &Seen) -> Finding {
+pub(super) fn health(spare: &Seen) -> Finding {
     let passed = spare.facts.health != Some(Health::Critical);
     let value = spare.facts.get("health").map(|h| h.to_string());
     let text = value.as_ref().map_or("not reported".to_owned(), |h| format!("it reports {h}"));
@@ -239,7 +98,7 @@ fn health(spare: &Seen) -> Finding {
 }
 
 /// The firmware components that either has. None at all: the wildcard itself is what is unknown.
-fn components(from: &Seen, to: &Seen) -> Vec<String> {
+pub(super) fn components(from: &Seen, to: &Seen) -> Vec<String> {
     let both: BTreeSet<&String> = from.facts.firmware.keys().chain(to.facts.firmware.keys()).collect();
     if both.is_empty() { vec!["firmware.*".to_owned()] } else { both.into_iter().map(|c| format!("firmware.{c}")).collect() }
 }
@@ -250,7 +109,7 @@ fn firmware(seen: &Seen) -> Option<Property> {
 }
 
 /// Both known and equal. Unknown equals nothing, not even unknown.
-fn identical(name: &str, from: &Seen, to: &Seen) -> Finding {
+pub(super) fn identical(name: &str, from: &Seen, to: &Seen) -> Finding {
     compare(&format!("identical {name}"), name, from.property(name), to.property(name), |a, b| a == b)
 }
 
@@ -266,20 +125,25 @@ fn compare(rule: &str, fact: &str, need: Option<Property>, have: Option<Property
     Finding { rule: rule.to_owned(), passed, source: text_of(need), spare: text_of(have), text, gap }
 }
 
-fn gap(a: &Property, b: &Property) -> u64 {
+pub(super) fn gap(a: &Property, b: &Property) -> u64 {
     match (a, b) {
         (Property::One(Scalar::Integer(a)), Property::One(Scalar::Integer(b))) => a.abs_diff(*b),
         _ => 0,
     }
 }
 
-fn fact_rule(rule: &str, fact: &str, test: FactTest, against: &Against, from: &Seen, to: &Seen) -> Finding {
-    let need = match against {
-        Against::Source => from.property(fact),
+/// What the spare's fact is held against.
+pub(super) fn needed(against: &Against, source: Option<Property>) -> Option<Property> {
+    match against {
+        Against::Source => source,
         Against::Value(Scalar::Text(text)) => Some(Property::One(Scalar::Text(text.trim().to_owned()))),
         Against::Value(scalar) => Some(Property::One(scalar.clone())),
         Against::Set(items) => Some(Property::Set(items.iter().map(|i| i.trim().to_owned()).collect())),
-    };
+    }
+}
+
+pub(super) fn fact_rule(rule: &str, fact: &str, test: FactTest, against: &Against, from: &Seen, to: &Seen) -> Finding {
+    let need = needed(against, from.property(fact));
     let finding = compare(rule, fact, need, to.property(fact), |need, have| meets(test, need, have));
     let text = match (test, &finding.source, &finding.spare) {
         (_, Some(need), Some(have)) => format!("{} {need}, has {have}", wanted(test)),
@@ -300,13 +164,15 @@ fn wanted(test: FactTest) -> &'static str {
 }
 
 /// Kinds that a test does not speak of do not meet it.
-fn meets(test: FactTest, need: &Property, have: &Property) -> bool {
+pub(super) fn meets(test: FactTest, need: &Property, have: &Property) -> bool {
     use Property::{One, Set};
     match (test, need, have) {
         (FactTest::Equal, Set(any), One(Scalar::Text(t))) => any.contains(t),
         (FactTest::Equal, a, b) => a == b,
         (FactTest::AtLeast, One(Scalar::Integer(a)), One(Scalar::Integer(b))) => b >= a,
         (FactTest::AtMost, One(Scalar::Integer(a)), One(Scalar::Integer(b))) => b <= a,
+        (FactTest::AtLeast, One(Scalar::Text(a)), One(Scalar::Text(b))) => versions(a, b).is_some_and(|order| order.is_le()),
+        (FactTest::AtMost, One(Scalar::Text(a)), One(Scalar::Text(b))) => versions(a, b).is_some_and(|order| order.is_ge()),
         (FactTest::SupersetOf, Set(a), Set(b)) => b.is_superset(a),
         (FactTest::SupersetOf, One(Scalar::Text(t)), Set(b)) => b.contains(t),
         (FactTest::Matches, One(Scalar::Text(pattern)), One(Scalar::Text(t))) => glob(pattern, t),
@@ -314,6 +180,39 @@ fn meets(test: FactTest, need: &Property, have: &Property) -> bool {
         (FactTest::Matches, One(Scalar::Text(pattern)), Set(items)) => items.iter().any(|t| glob(pattern, t)),
         _ => false,
     }
+}
+
+/// Versions of firmware, number by number: `2.9` is before `2.10`. None where they are not of one kind: `U30 v2.54` and
+/// `2.54` have no order that anybody could rely on.
+pub fn versions(a: &str, b: &str) -> Option<std::cmp::Ordering> {
+    let (a, b) = (pieces(a), pieces(b));
+    for (x, y) in a.iter().zip(&b) {
+        match (x.parse::<u64>(), y.parse::<u64>()) {
+            (Ok(x), Ok(y)) if x != y => return Some(x.cmp(&y)),
+            (Ok(_), Ok(_)) => {}
+            (Err(_), Err(_)) if x == y => {}
+            _ => return None,
+        }
+    }
+    // What only one of them has must be numbers: `2.9` is before `2.9.1`, but who knows about `2.9-rc`?
+    let rest = a.iter().skip(b.len()).chain(b.iter().skip(a.len()));
+    rest.into_iter().all(|p| p.parse::<u64>().is_ok()).then(|| a.len().cmp(&b.len()))
+}
+
+/// Runs of digits and runs of letters.
+fn pieces(version: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut last = None;
+    for c in version.trim().chars() {
+        let kind = c.is_alphanumeric().then(|| c.is_ascii_digit());
+        match (kind, found.last_mut()) {
+            (Some(_), Some(piece)) if kind == last => piece.extend(c.to_lowercase()),
+            (Some(_), _) => found.push(c.to_lowercase().collect()),
+            (None, _) => {}
+        }
+        last = kind;
+    }
+    found
 }
 
 /// `*` is any text, `?` any one character, all else itself. Takes at most pattern times text steps.

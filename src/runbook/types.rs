@@ -81,6 +81,7 @@ pub struct Matching {
     pub identical: Vec<String>,
     pub require: Vec<Require>,
     pub prefer: Vec<Prefer>,
+    pub spread: Vec<SpreadRule>,
 }
 
 /// The facts that are identical by default, each with its reason; `coldswap explain --rules` prints them.
@@ -143,6 +144,17 @@ pub struct Prefer {
     pub name: String,
     pub when: Expression,
     pub weight: u32,
+}
+
+/// Of the nodes that belong together, at most so many in one failure domain.
+#[derive(Clone, Debug)]
+pub struct SpreadRule {
+    pub name: String,
+    /// Over `node`. Nodes for which it gives the same belong together; none belongs to nobody.
+    pub by: Expression,
+    /// A level of `failure_domain`.
+    pub domain: String,
+    pub at_most: u32,
 }
 
 #[derive(Clone, Debug)]

@@ -71,11 +71,17 @@ impl Bugs {
 struct Log<'a> {
     entries: &'a mut Vec<Entry>,
     marks: Vec<(NodeId, PowerMark)>,
+    heard: Vec<(NodeId, Time)>,
     half: bool,
     forgets: bool,
 }
 
 impl EventLog for Log<'_> {
+    fn heard(&mut self, sources: Vec<(NodeId, Time)>) -> Result<(), LogError> {
+        self.heard = sources;
+        Ok(())
+    }
+
     fn append(&mut self, mut entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         if self.forgets {
             return Ok(());
@@ -260,11 +266,19 @@ fn live(
             dies = crashes.next_if(|c| c.point == run.points).map(|c| c.survives);
         }
         let forgets = dies.is_some() && bugs.orders_before_events;
-        let mut log =
-            Log { entries: &mut run.journal, marks: Vec::new(), half: dies == Some(Survives::HalfTheEvents) && !forgets, forgets };
+        let mut log = Log {
+            entries: &mut run.journal,
+            marks: Vec::new(),
+            heard: Vec::new(),
+            half: dies == Some(Survives::HalfTheEvents) && !forgets,
+            forgets,
+        };
         let orders = ready.store(&mut log);
         for (node, mark) in log.marks {
             run.world.mark(node, mark);
+        }
+        for (node, at) in log.heard {
+            run.world.withdraw(node, at);
         }
         let Ok(orders) = orders else { return Life::Died };
         if dies != Some(Survives::Events) || forgets {

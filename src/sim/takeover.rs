@@ -56,6 +56,11 @@ struct Log<'a> {
 }
 
 impl EventLog for Log<'_> {
+    fn heard(&mut self, sources: Vec<(NodeId, Time)>) -> Result<(), LogError> {
+        sources.into_iter().for_each(|(node, at)| self.run.world.withdraw(node, at));
+        Ok(())
+    }
+
     fn append(&mut self, mut entries: Vec<Entry>, marks: Vec<(NodeId, PowerMark)>) -> Result<(), LogError> {
         if self.newest.is_some_and(|newest| newest != self.token) {
             return Err(LogError("superseded".into()));

@@ -41,6 +41,16 @@ pub struct Fence {
     /// The levels after the BMC's, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<FenceLevel>,
+    /// The source was On when the plan was made: a word from before then is void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_on: Option<Time>,
+    /// `hard_off: never`: a source that is On again is not switched off.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub never_hard: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn yes() -> bool {
@@ -87,6 +97,10 @@ impl Fence {
 
     fn by_bmc(&self, cx: &Context, seen: &Observation) -> Verdict {
         match power_of(&self.pair.source, seen) {
+            Seen::On if self.never_hard => {
+                let text = format!("`{}` is On again, and `hard_off: never` forbids to switch it off", self.pair.source.name);
+                Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text))
+            }
             Seen::On => Verdict::Act,
             Seen::Wrong(why) => Verdict::Refuse(why),
             Seen::Neither(why) if !self.levels.is_empty() && leaves_open(&self.pair.source, seen) => {
@@ -131,7 +145,7 @@ impl Fence {
             Observation::Attestation(None) => wait(format!("nobody has attested that `{name}` is off")),
             Observation::Attestation(Some(word)) => match &word.used_by {
                 Some(used) if *used != cx.holder => wait(format!("the attestation of {} for `{name}` was used by {used}", word.by)),
-                _ if last_on(cx, node).is_some_and(|on| word.at <= on) => {
+                _ if last_on(cx, node).max(self.seen_on).is_some_and(|on| word.at <= on) => {
                     wait(format!("the attestation of {} for `{name}` is older than what its BMC last said or was told", word.by))
                 }
                 _ if word.counts_until(expires) <= cx.now => {

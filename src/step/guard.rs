@@ -63,8 +63,9 @@ fn describe(identity: &Identity) -> String {
 /// machine's identity. A BMC that says anything else is never overridden.
 pub fn leaves_open(machine: &Machine, seen: &Observation) -> bool {
     match seen {
-        // A BMC that refuses to say (a locked account, another certificate) is there, and its machine may well run.
-        Observation::Unreadable(fault) => fault.kind != FaultKind::Refused,
+        // A BMC that refuses to say (a locked account, another certificate) or answers what cannot be used is there: it has
+        // standby power, and so may its machine.
+        Observation::Unreadable(fault) => fault.is_silence(),
         Observation::System(reading) => reading.power == PowerState::Off && machine.identity.recognises(&reading.identity).is_none(),
         _ => false,
     }
@@ -75,10 +76,15 @@ pub fn leaves_open(machine: &Machine, seen: &Observation) -> bool {
 /// and back.
 pub fn both_off(cx: &Context, pair: &Pair, source: &Observation, destination: &Observation) -> Result<(), Verdict> {
     source_off(cx, &pair.source, source)?;
-    match power_of(&pair.destination, destination) {
+    destination_off(&pair.destination, destination)
+}
+
+/// The destination's half of it.
+pub fn destination_off(destination: &Machine, seen: &Observation) -> Result<(), Verdict> {
+    match power_of(destination, seen) {
         Seen::Off => Ok(()),
         Seen::On => {
-            let text = format!("`{}` is On, and nothing of this run started it; find out who did", pair.destination.name);
+            let text = format!("`{}` is On, and nothing of this run started it; find out who did", destination.name);
             Err(Verdict::Refuse(Reason::new(ReasonCode::DestinationOn, text)))
         }
         Seen::Neither(why) => Err(Verdict::Wait(why)),

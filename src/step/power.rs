@@ -2,8 +2,7 @@
 
 use super::ask::SILENCE;
 use super::boot::{boot_query, describe as describe_boot};
-use super::guard::{both_off, leaves_open, source_off};
-use super::record::single;
+use super::guard::{destination_off, leaves_open, source_off};
 use super::reserve::{held, unreadable};
 use super::*;
 use crate::model::gate_table::gates;
@@ -23,6 +22,10 @@ pub struct PowerOff {
     /// no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Span>,
+    /// The destination: looked at before the source is told anything. A spare that runs would turn the switchover back with
+    /// the source already dark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spare: Option<Machine>,
     /// What rollback owes: planned mode starts the source again, disaster mode leaves it off.
     pub way_back: Option<Box<PowerBack>>,
 }
@@ -31,12 +34,21 @@ impl PowerOff {
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let system = Query::System(self.machine.node);
         // Who holds the node matters before a command, not while it is waited for.
-        if cx.sent { vec![system] } else { vec![system, Query::Node(self.machine.node)] }
+        if cx.sent {
+            return vec![system];
+        }
+        let spare = self.spare.as_ref().filter(|_| !cx.begun).map(|spare| Query::System(spare.node));
+        [system, Query::Node(self.machine.node)].into_iter().chain(spare).collect()
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         if !cx.sent
             && let Err(verdict) = held(cx, &self.machine, &seen[1])
+        {
+            return verdict;
+        }
+        if let (Some(spare), Some(seen)) = (&self.spare, seen.get(2))
+            && let Err(verdict) = destination_off(spare, seen)
         {
             return verdict;
         }
@@ -218,111 +230,6 @@ impl PowerOn {
 
     pub(super) fn remark(&self) -> String {
         "no way back from here".into()
-    }
-}
-
-/// The way back of [`PowerOff`]: the source runs again, once a look has shown that everything is back at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PowerBack {
-    pub pair: Pair,
-    pub reset: ResetType,
-    pub landing: Span,
-    pub connectors: Vec<ConnectorId>,
-    pub targets: Vec<TargetId>,
-    /// The source's own boot configuration, where this plan would have taken it away.
-    pub boot: Option<BootSettings>,
-    /// The destination's, which must open nothing of the source's.
-    pub destination_boot: Option<BootSettings>,
-}
-
-impl PowerBack {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
-        queries.extend(self.targets.iter().map(|t| Query::SameVolume(*t)));
-        queries.extend(self.connectors.iter().map(|c| Query::Connector(*c)));
-        queries.extend(self.targets.iter().map(|t| Query::Target(*t)));
-        if self.boot.is_some() {
-            queries.push(Query::Boot(self.pair.source.node));
-        }
-        if self.destination_boot.is_some() {
-            queries.push(Query::Boot(self.pair.destination.node));
-        }
-        queries
-    }
-
-    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        let source = power_of(&self.pair.source, &seen[0]);
-        if let (Seen::On, true) = (&source, cx.begun) {
-            return Verdict::Satisfied;
-        }
-        for (machine, seen) in [(&self.pair.source, &seen[2]), (&self.pair.destination, &seen[3])] {
-            if let Err(verdict) = held(cx, machine, seen) {
-                return verdict;
-            }
-        }
-        if let Err(verdict) = self.all_back(&seen[4..]) {
-            return verdict;
-        }
-        match source {
-            // It was never off: the power-off did not land and was not needed to.
-            Seen::On => return Verdict::Satisfied,
-            Seen::Wrong(why) => return Verdict::Refuse(why),
-            Seen::Neither(why) => return Verdict::Wait(why),
-            Seen::Off => {}
-        }
-        match both_off(cx, &self.pair, &seen[0], &seen[1]) {
-            Ok(()) => Verdict::Act,
-            Err(verdict) => verdict,
-        }
-    }
-
-    fn all_back(&self, seen: &[Observation]) -> Result<(), Verdict> {
-        let name = &self.pair.source.name;
-        let mut wanted_boot = self.boot.iter().chain(&self.destination_boot);
-        for seen in seen {
-            match seen {
-                Observation::At(node) if *node == self.pair.source.node => {}
-                Observation::At(node) => {
-                    let text = format!("a connector or target of `{name}` is at node {node}; it is not started without it");
-                    return Err(Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text)));
-                }
-                Observation::Boot(boot) => {
-                    if !wanted_boot.next().is_none_or(|want| boot.shows(want)) {
-                        let text = format!("the boot configuration of `{name}` or its spare is not what it was; it is not started with it");
-                        return Err(Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text)));
-                    }
-                }
-                Observation::AlsoAt(_) => single(name, seen)?,
-                Observation::Unreadable(fault) => return Err(unreadable(name, fault)),
-                other => unreachable!("places and boot configurations were asked for, not {other:?}"),
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn command(&self, _: &Context) -> Option<Command> {
-        Some(Command::Reset { node: self.pair.source.node, reset: self.reset })
-    }
-
-    pub(super) fn undo(&self) -> Undo {
-        Undo::Nothing
-    }
-
-    pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience::device(self.landing)
-    }
-
-    pub(super) fn subject(&self) -> String {
-        self.pair.source.name.clone()
-    }
-
-    pub(super) fn change_text(&self) -> (String, String) {
-        ("Off".into(), "On".into())
-    }
-
-    pub(super) fn remark(&self) -> String {
-        "everything is back at it".into()
     }
 }
 

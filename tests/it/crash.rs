@@ -50,7 +50,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
             left_out: None,
         },
         pools: Vec::new(),
-        matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new() },
+        matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new(), spread: Vec::new() },
         power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         vouchers: Vouchers::default(),

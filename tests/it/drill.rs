@@ -81,6 +81,8 @@ fn a_drill_of_the_real_inventory_reaches_nothing() {
 fn who_has_no_way_out_is_told_with_the_reason_and_the_seed() {
     let place = Place::new(Span(50));
     place.run(&["inventory", "discover"]).code(0);
+    // Times are assumed, and such machines take longer than the second that the other tests allow.
+    place.write("coldswap.yaml", "apiVersion: coldswap/v1\nkind: Config\n");
     let drill = "apiVersion: coldswap/v1\nkind: Drill\nseeds: 12\nfaults: [{machine: spare-1, request: boot, do: ignore}]\n";
     place.write("drill.yaml", drill);
     let found = place.json(&["drill", "runbook.yaml", "--drill", "drill.yaml"], 4);
@@ -171,7 +173,7 @@ fn nothing_that_plans_or_drills_has_a_port_that_could_touch_anything() {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
     assert_eq!(used(&looks, "self.inventory."), names(&["fleet"]));
     assert_eq!(used(&looks, "self.store."), names(&["id", "journal", "load_plan", "runs"]));
-    assert_eq!(used(&looks, "bmc."), names(&["clone", "close", "report"]));
+    assert_eq!(used(&looks, "bmc."), names(&["clone", "close", "report", "survey"]));
     for field in ["inventory: Arc", "store: Arc", "clock: Arc", "bmc: Arc", "records: Records"] {
         assert!(looks.contains(&format!("    {field}")) && !looks.contains(&format!("pub {field}")), "{field} is private");
     }

@@ -44,7 +44,7 @@ pub fn runbook() -> Runbook {
             left_out: None,
         },
         pools: vec![pool("any", "spare.labels.role == 'spare'", 0)],
-        matching: Matching { identical: builtin(), require: Vec::new(), prefer: Vec::new() },
+        matching: Matching { identical: builtin(), require: Vec::new(), prefer: Vec::new(), spread: Vec::new() },
         power: PowerPolicy { soft_off: Span::mins(5), hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence::default(),
         vouchers: Vouchers::default(),

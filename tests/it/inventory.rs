@@ -216,6 +216,16 @@ prop_compose! {
         node.failure_domain = FailureDomain { site: d[0].clone(), row: d[1].clone(), rack: d[2].clone(), chassis: d[3].clone(), slot: d[4].clone(), feed: d[5].clone() };
         node.declared_facts = Facts { model: texts[0].clone(), cpu: CpuFacts { model: texts[1].clone(), count: numbers.0, ..CpuFacts::default() }, memory_mib: numbers.1, secure_boot: numbers.2, boot_mode: numbers.2.map(|b| if b { BootMode::Uefi } else { BootMode::Bios }), ..Facts::default() };
         node.declared_facts.firmware = texts[2].iter().map(|t| (t.clone(), t.clone())).collect();
+        let (small, wide) = (numbers.0.map(|n| n % 7), numbers.1);
+        let facts = &mut node.declared_facts;
+        facts.memory.modules = small;
+        facts.accelerators = AcceleratorFacts { count: small, models: texts[0].clone() };
+        facts.network = NetworkFacts { adapters: small, ports: numbers.0, ports_up: small, speed_mbps: wide, link_mbps: wide, models: texts[1].clone() };
+        facts.storage = StorageFacts { controllers: small, drives: numbers.0, models: texts[2].clone() };
+        facts.hbas = HbaFacts { count: numbers.0, ports: small, models: texts[3].clone() };
+        if facts.known() && small.is_some() {
+            node.imported = Some(Box::new(ImportedFacts { at: Time(wide.unwrap_or(0) as i64 % 4_000_000_000_000_000), facts: facts.clone() }));
+        }
         node.owner = texts[3].clone();
         node.instance = texts[4].clone().map(|t| Instance { uuid: uuid::Uuid::from_u128(n as u128 + 1), name: Some(t) });
         node.bmc.username = secret.clone().map(Sensitive::Secret).or(texts[5].clone().map(Sensitive::Plain));

@@ -15,7 +15,7 @@ fn two(change_source: impl FnOnce(&mut Node), change_spare: impl FnOnce(&mut Nod
 }
 
 fn matching(identical: &[&str], require: Vec<Require>) -> Matching {
-    Matching { identical: identical.iter().map(|s| (*s).to_owned()).collect(), require, prefer: Vec::new() }
+    Matching { identical: identical.iter().map(|s| (*s).to_owned()).collect(), require, prefer: Vec::new(), spread: Vec::new() }
 }
 
 fn ask(matching: &Matching, world: &(Fleet, NodeId, NodeId)) -> Judgement {
@@ -32,7 +32,7 @@ fn found<'j>(judgement: &'j Judgement, rule: &str) -> &'j Finding {
 
 #[test]
 fn every_builtin_fact_must_be_known_and_equal() {
-    let builtin = Matching { identical: builtin(), require: Vec::new(), prefer: Vec::new() };
+    let builtin = Matching { identical: builtin(), require: Vec::new(), prefer: Vec::new(), spread: Vec::new() };
     let same = ask(&builtin, &two(|_| {}, |_| {}));
     assert!(same.qualifies());
     assert_eq!((same.identical, same.findings.len()), (8, 10));
@@ -179,6 +179,48 @@ fn a_rule_that_cannot_be_evaluated_fails_and_is_told() {
 }
 
 #[test]
+fn versions_are_ordered_number_by_number_or_not_at_all() {
+    use std::cmp::Ordering::*;
+    for (a, b, want) in [
+        ("2.9", "2.10", Some(Less)),
+        ("2.10.0", "2.10", Some(Greater)),
+        ("U30 v2.54", "u30 V2.54", Some(Equal)),
+        ("U30 2.54", "U32 2.50", Some(Less)),
+        ("U30 2.54", "2.54", None),
+        ("2.9-rc1", "2.9", None),
+        ("a", "b", None),
+        ("", "", Some(Equal)),
+        ("99999999999999999999999", "1", None),
+    ] {
+        assert_eq!(versions(a, b), want, "{a} {b}");
+        assert_eq!(versions(b, a), want.map(std::cmp::Ordering::reverse), "{b} {a}");
+    }
+}
+
+#[test]
+fn firmware_may_be_bounded_and_capabilities_and_traits_count_as_facts() {
+    let world = two(
+        |n| {
+            n.capabilities.insert("boot_mode".into(), "uefi".into());
+            n.traits = ["A".to_owned()].into();
+        },
+        |n| {
+            n.declared_facts.firmware.insert("bios".into(), "1.10".into());
+            n.capabilities.insert("boot_mode".into(), " uefi".into());
+            n.traits = ["A".to_owned(), "B".to_owned()].into();
+        },
+    );
+    let passes = |m: &Matching| ask(m, &world).qualifies();
+    assert!(passes(&matching(&[], vec![rule("firmware.bios", FactTest::AtLeast, Against::Source)])));
+    assert!(!passes(&matching(&[], vec![rule("firmware.bios", FactTest::AtMost, Against::Source)])));
+    assert!(passes(&matching(&[], vec![rule("firmware.bios", FactTest::AtMost, Against::Value(Scalar::Text("2".into())))])));
+    assert!(passes(&matching(&["capabilities.boot_mode"], vec![])));
+    assert!(!passes(&matching(&["capabilities.raid"], vec![])), "unknown on both sides");
+    assert!(!passes(&matching(&["traits"], vec![])));
+    assert!(passes(&matching(&[], vec![rule("traits", FactTest::SupersetOf, Against::Source)])));
+}
+
+#[test]
 fn globs_match_whole_texts() {
     for (pattern, text, want) in [
         ("", "", true),
@@ -217,7 +259,8 @@ fn an_explanation_shows_every_node_and_what_would_have_to_change() {
         ("web-1", Standing::NotSelected),
     ];
     assert_eq!(standings, want);
-    assert_eq!(explanation.pools[0].nodes[1].changes, ["`memory_mib` must be 524288, not 393216"]);
+    let change = "add 128 GiB to `spare-1`, or relax `memory_mib` (`identical: {drop: [memory_mib]}`)";
+    assert_eq!(explanation.pools[0].nodes[1].changes, [change]);
     let chosen = explain(&runbook(), &b.fleet, "web-1").expect("explanation");
     assert_eq!((chosen.destination.as_deref(), chosen.pools[0].nodes[0].standing), (Some("spare-4"), Standing::Chosen));
     let text = explanation.to_string();
@@ -233,6 +276,30 @@ fn an_explanation_shows_every_node_and_what_would_have_to_change() {
     }
     let error = explain(&runbook(), &b.fleet, "web-3").expect_err("unknown");
     assert_eq!(error.0[0].hint.as_deref(), Some("did you mean `web-1`?"));
+}
+
+#[test]
+fn what_stands_too_near_is_told_with_who_stands_there() {
+    let mut b = Builder::default();
+    let rack = |name: &'static str| {
+        move |n: &mut Node| {
+            n.labels.insert("app".into(), Scalar::Text("shop".into()));
+            n.failure_domain.rack = Some(name.into());
+        }
+    };
+    b.source("web-1", rack("a"));
+    b.source("web-2", rack("b"));
+    b.spare("spare-1", rack("b"));
+    let mut book = runbook();
+    let by = expression("node.labels.app", Names::Node);
+    book.matching.spread = vec![SpreadRule { name: "apart".into(), by, domain: "rack".into(), at_most: 1 }];
+    let explanation = explain(&book, &b.fleet, "web-1").expect("explanation");
+    let spare = &explanation.pools[0].nodes[0];
+    let finding = spare.findings.last().expect("a finding");
+    assert_eq!((spare.standing, finding.rule.as_str(), finding.passed), (Standing::Misses, "spread apart", false));
+    assert_eq!(finding.text, "rack b holds web-2 already, and may hold 1");
+    assert!(explanation.left_out.is_some_and(|why| why.contains("match.spread")));
+    assert_eq!(explain(&book, &b.fleet, "web-2").expect("explanation").destination.as_deref(), Some("spare-1"), "it stays in its rack");
 }
 
 #[test]

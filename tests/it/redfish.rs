@@ -3,6 +3,7 @@
 mod boot;
 mod deadline;
 mod fake;
+pub mod hardware;
 mod power;
 mod sessions;
 mod trust;

@@ -178,6 +178,8 @@ fn attested(spoke: Option<u64>, mark: Option<(ResetType, u64)>, silence: Fault) 
     let plan = planned(Vec::new(), |fleet| fleet.live.values_mut().for_each(|_| ()));
     let mut fence = plan.switchovers[0].steps.iter().find_map(|s| s.fence().cloned()).expect("a fence");
     fence.levels = vec![FenceLevel::Attestation { expires: Span::mins(30) }];
+    // Times count from 0 here, long before the plan was made.
+    fence.seen_on = None;
     let at = |s: u64| Time(0) + Span::secs(s);
     let holder = Holder { run: "r-1".into(), switchover: SwitchoverId(1) };
     let (mut source, mut destination) = {
@@ -216,4 +218,5 @@ fn an_attestation_does_not_count_after_an_on_or_against_a_bmc_that_refuses_to_sa
     assert_eq!(refused(attested(Some(150), None, silent())), ReasonCode::NotAttested, "seen On since");
     assert_eq!(refused(attested(None, Some((ResetType::On, 150)), silent())), ReasonCode::NotAttested, "told On since");
     assert_eq!(refused(attested(None, None, Fault::refused("401"))), ReasonCode::Silent, "a locked account is no silence");
+    assert_eq!(refused(attested(None, None, Fault::answered("503"))), ReasonCode::Silent, "nor is a BMC in trouble");
 }

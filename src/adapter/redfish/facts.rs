@@ -156,12 +156,12 @@ impl<T> Default for Expanded<T> {
 }
 
 /// `To be filled by O.E.M.` is what nobody filled in: two machines that both say so have nothing in common.
-fn said(text: &Option<String>) -> Option<String> {
+pub(super) fn said(text: &Option<String>) -> Option<String> {
     Identity::clean(None, text.as_deref()).serial_number
 }
 
 /// A positive whole number, as counts are.
-fn count(n: Option<f64>) -> Option<u32> {
+pub(super) fn count(n: Option<f64>) -> Option<u32> {
     n.filter(|n| *n >= 1.0 && *n <= f64::from(u32::MAX)).map(|n| n.round() as u32)
 }
 
@@ -205,6 +205,7 @@ impl Line {
             firmware,
             health: system.status.as_ref().and_then(health),
             power_restore_policy: system.restore.as_deref().and_then(restore_policy),
+            ..Facts::default()
         })
     }
 
@@ -298,7 +299,7 @@ impl Line {
 
     /// The collection in one request, where the ServiceRoot says that this works and it then does: members that come
     /// with nothing but their link are half done.
-    async fn expanded<T: DeserializeOwned>(&self, path: &str) -> Result<Option<Vec<T>>, Fault> {
+    pub(super) async fn expanded<T: DeserializeOwned>(&self, path: &str) -> Result<Option<Vec<T>>, Fault> {
         let auth = self.authorised().await?;
         let expands = match self.root(&auth).await {
             Ok(root) => root.expands,

@@ -52,7 +52,7 @@ impl Answer {
         serde_json::from_slice::<super::wire::Item<T>>(body)
             .ok()
             .and_then(|item| item.0)
-            .ok_or_else(|| Fault::transient(format!("GET {shown} answered with something that is not a JSON object")))
+            .ok_or_else(|| Fault::answered(format!("GET {shown} answered with something that is not a JSON object")))
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -167,7 +167,7 @@ impl Line {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_BYTES_MAX => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Err(Fault::transient(format!("{} answered with too much", self.shown(&url))).into()),
+                Ok(Some(_)) => return Err(Fault::answered(format!("{} answered with too much", self.shown(&url))).into()),
                 Ok(None) => break,
                 Err(error) if method == Method::GET => return Err(failed(error)),
                 // The status has been said, and it is what counts.

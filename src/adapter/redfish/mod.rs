@@ -1,7 +1,8 @@
 //! Redfish BMCs: [`crate::ports::Bmc`] over HTTP.
 //!
 //! - `line`: one BMC, its connection and how a request is made; `session`: its login; `trouble`: what a failure means
-//! - `system`: the ComputerSystem and how it reads; `reset`, `boot`, `iscsi`: what is changed; `facts`: what is learnt
+//! - `system`: the ComputerSystem and how it reads; `reset`, `boot`, `iscsi`: what is changed; `facts`: what is
+//!   learnt by every plan, `survey`: what only a full reading gives
 //! - `pace`: how long this BMC takes, and so how long it is waited for
 //! - `wire`: decoding without trust; `quirks`: what BMCs do otherwise than the specifications say, each by its name
 //! - `tls`, `address`: who may answer, and where requests may go
@@ -18,6 +19,7 @@ mod pace;
 pub mod quirks;
 mod reset;
 mod session;
+mod survey;
 mod system;
 pub(in crate::adapter) mod tls;
 mod trouble;
@@ -173,22 +175,14 @@ impl Redfish {
         let limits = own.unwrap_or_else(|| self.options.limits());
         Ok(Line::new(address, at.tls.clone(), channel, credentials, limits, Arc::clone(&self.everyone)))
     }
-}
 
-#[async_trait]
-impl Bmc for Redfish {
-    async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
-        let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        Ok(line.look(&place).await?.reading())
-    }
-
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+    /// A short reading, and the ComputerSystem that it was made from.
+    async fn described(&self, at: &BmcEndpoint) -> Result<(SystemReport, line::Answer), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
         let (look, answer) = line.look_closely(&place).await?;
         if look.is_empty() {
-            return Err(Fault::transient(format!("{} answered with next to nothing; the BMC may be restarting", line.shown(&place.url))));
+            return Err(Fault::answered(format!("{} answered with next to nothing; the BMC may be restarting", line.shown(&place.url))));
         }
         let system: facts::System = answer.parse(&line.shown(&place.url))?;
         let reading = look.reading();
@@ -204,13 +198,50 @@ impl Bmc for Redfish {
             override_targets: look.boot.as_ref().map(|b| wire::words(b.targets.as_ref())).unwrap_or_default(),
         };
         let facts = line.facts(&system).await?;
-        Ok(SystemReport { reading, facts, abilities, iscsi_boot, system: line.address.bare(&place.url) })
+        let system = line.address.bare(&place.url);
+        Ok((SystemReport { reading, facts, abilities, iscsi_boot, system, in_full: false, unread: Vec::new() }, answer))
+    }
+}
+
+/// Of a command only the reads that go before it are merely answered: it was not sent.
+fn unsent(fault: Fault) -> Fault {
+    if fault.kind == FaultKind::Answered { Fault::transient(fault.detail) } else { fault }
+}
+
+#[async_trait]
+impl Bmc for Redfish {
+    async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
+        let line = self.line(at)?;
+        let place = line.place(at.system.as_deref()).await?;
+        Ok(line.look(&place).await?.reading())
+    }
+
+    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+        Ok(self.described(at).await?.0)
+    }
+
+    async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+        let (mut report, answer) = self.described(at).await?;
+        let line = self.line(at)?;
+        let body = answer.parse(&report.system)?;
+        let walk = line.survey(&report.system, &body, &mut report.facts);
+        let too_long = || format!("reading it took longer than {} s", survey::FULL_TIME.as_secs());
+        report.unread = tokio::time::timeout(survey::FULL_TIME, walk).await.map_err(|_| Fault::transient(too_long()))?;
+        report.in_full = true;
+        Ok(report)
+    }
+
+    async fn systems(&self, at: &BmcEndpoint) -> Result<Vec<String>, Fault> {
+        match &at.system {
+            Some(system) => Ok(vec![system.clone()]),
+            None => self.line(at)?.machines().await,
+        }
     }
 
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        line.reset(&place, reset, deadline).await
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
+        line.reset(&place, reset, deadline).await.map_err(unsent)
     }
 
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault> {
@@ -221,13 +252,13 @@ impl Bmc for Redfish {
 
     async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
         if let Some(iscsi) = &settings.iscsi {
-            line.set_iscsi_boot(&place, iscsi, deadline).await?;
+            line.set_iscsi_boot(&place, iscsi, deadline).await.map_err(unsent)?;
         }
         if let Some(boot) = &settings.boot_override {
             // With the first half written, nobody can say that nothing happened.
-            let half = |fault: Fault| if settings.iscsi.is_some() { Fault::unknown(fault.detail) } else { fault };
+            let half = |fault: Fault| if settings.iscsi.is_some() { Fault::unknown(fault.detail) } else { unsent(fault) };
             line.set_override(&place, boot, deadline).await.map_err(half)?;
         }
         Ok(())
@@ -235,8 +266,8 @@ impl Bmc for Redfish {
 
     async fn set_restore_policy(&self, at: &BmcEndpoint, policy: PowerRestorePolicy, deadline: &Deadline) -> Result<(), Fault> {
         let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        line.set_restore_policy(&place, policy, deadline).await
+        let place = line.place(at.system.as_deref()).await.map_err(unsent)?;
+        line.set_restore_policy(&place, policy, deadline).await.map_err(unsent)
     }
 
     async fn close(&self) {

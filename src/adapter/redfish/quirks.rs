@@ -14,7 +14,7 @@ const fn quirk(name: &'static str, what: &'static str, source: &'static str) -> 
     Quirk { name, what, source }
 }
 
-pub const QUIRKS: [Quirk; 20] = [
+pub const QUIRKS: [Quirk; 26] = [
     quirk(
         "reset_types_misspelt",
         "two allowable reset types in one text (`GracefulShutdownGracefulRestart`): a comma is missing",
@@ -50,6 +50,20 @@ pub const QUIRKS: [Quirk; 20] = [
         "the boot override is written through `@Redfish.Settings` and shows after a reset",
         "sushy release notes (AMI MegaRAC)",
     ),
+    quirk("accelerators_on_baseboard", "accelerators are processors of a ComputerSystem that is no machine", "recorded DGX, HGX"),
+    quirk("accelerators_only_as_pcie", "accelerators are PCIe devices and no processors", "DSP0268, PCIeFunction `DeviceClass`"),
+    quirk(
+        "controllers_told_twice",
+        "`StorageControllers` beside `Controllers`, for the same controllers",
+        "DSP0268, Storage: the one is deprecated in favour of the other",
+    ),
+    quirk("bays_listed_as_drives", "an empty bay is a drive that is Absent", "DSP0268, `Status.State`"),
+    quirk(
+        "firmware_beside_the_running",
+        "versions that do not run are in the firmware inventory as well",
+        "Dell iDRAC, ids `Previous-`, `Available-`",
+    ),
+    quirk("adapter_without_ports", "a NetworkAdapter that shows functions and no ports", "recorded Dell, Lenovo"),
     quirk("restart_answers_nothing", "200 with next to no keys, or 404, for minutes after the BMC restarts", "infra-controller issue 2886"),
 ];
 

@@ -151,7 +151,7 @@ impl Line {
 
 fn no_reset(shown: &str, look: &Look) -> Fault {
     if look.is_empty() {
-        return Fault::transient(format!("{shown} answered with next to nothing; the BMC may be restarting"));
+        return Fault::answered(format!("{shown} answered with next to nothing; the BMC may be restarting"));
     }
     Fault::refused(format!("{shown} has no `#ComputerSystem.Reset` action; is `bmc.system` the right one?"))
 }

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct Root {
     pub systems: Option<String>,
     pub sessions: Option<String>,
+    pub updates: Option<String>,
     /// It says that it can answer a collection with its members in it.
     pub expands: bool,
 }
@@ -25,6 +26,8 @@ pub(super) struct Root {
 struct RootBody {
     #[serde(rename = "Systems")]
     systems: Link,
+    #[serde(rename = "UpdateService")]
+    updates: Link,
     #[serde(rename = "Links", deserialize_with = "part")]
     links: Option<RootLinks>,
     #[serde(rename = "ProtocolFeaturesSupported", deserialize_with = "part")]
@@ -247,6 +250,7 @@ impl Line {
         let expand = body.features.and_then(|f| f.expand).unwrap_or_default();
         Ok(Root {
             systems: body.systems.0,
+            updates: body.updates.0,
             sessions: body.links.and_then(|l| l.sessions.0),
             expands: expand.no_links == Some(true) && expand.levels == Some(true),
         })
@@ -273,7 +277,7 @@ impl Line {
         let systems = match self.root(&auth).await.map_err(Fault::from)?.systems.as_deref() {
             Some(path) => self.address.url(path)?,
             None => {
-                return Err(Fault::transient(format!("{address} does not say where its systems are; if this stays so, set `bmc.system`")));
+                return Err(Fault::answered(format!("{address} does not say where its systems are; if this stays so, set `bmc.system`")));
             }
         };
         let mut found = Vec::new();
@@ -286,7 +290,7 @@ impl Line {
             next = page.next.map(|n| self.address.url(&n)).transpose()?;
         }
         match found.as_slice() {
-            [] => Err(Fault::transient(format!("{address} has no system; if this stays so, set `bmc.system`"))),
+            [] => Err(Fault::answered(format!("{address} has no system; if this stays so, set `bmc.system`"))),
             [one] => self.address.url(one),
             several => {
                 let names: Vec<String> = several.iter().map(|s| format!("`{s}`")).collect();

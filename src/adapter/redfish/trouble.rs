@@ -5,10 +5,14 @@
 //! | not connected, no such name, TLS handshake broken | transient | transient: nothing was sent |
 //! | certificate not accepted | refused | refused |
 //! | no answer in time, connection broken | transient | unknown |
-//! | 429 | transient | transient: turned away at the door |
-//! | 404 on a system | transient: BMCs answer so while they restart | refused |
+//! | 429 | answered | transient: turned away at the door |
+//! | 404 on a system | answered: BMCs say so while they restart | refused |
 //! | other 4xx, 3xx, 501 | refused | refused |
-//! | other 5xx | transient | unknown |
+//! | other 5xx | answered | unknown |
+//!
+//! `answered` is tried again like `transient`, and is no silence: who answers at all has standby power, so that neither an
+//! agent nor a person is believed in its place. A gateway that answers 502 or 504 for a dead BMC cannot be told from a BMC
+//! whose own web server has lost its back end, and counts as an answer too.
 
 use super::{message, tls};
 use crate::model::{Fault, FaultKind, TlsTrust};
@@ -55,10 +59,10 @@ fn reads(method: &Method) -> bool {
 /// sent.
 pub(super) fn of_status(method: &Method, shown: &str, status: StatusCode, body: &[u8], tell: bool) -> Trouble {
     let kind = match status.as_u16() {
+        404 | 429 if reads(method) => FaultKind::Answered,
         429 => FaultKind::Transient,
-        404 if reads(method) => FaultKind::Transient,
         501 | 300..=499 => FaultKind::Refused,
-        _ if reads(method) => FaultKind::Transient,
+        _ if reads(method) => FaultKind::Answered,
         _ => FaultKind::Unknown,
     };
     let hint = match status.as_u16() {
@@ -128,7 +132,7 @@ mod tests {
             of_status(&method, "https://b/x", status, b"", true).fault.kind
         };
         for status in [500, 502, 503, 504] {
-            assert_eq!(kind(Method::GET, status), FaultKind::Transient, "{status}");
+            assert_eq!(kind(Method::GET, status), FaultKind::Answered, "{status}");
             assert_eq!(kind(Method::POST, status), FaultKind::Unknown, "{status}");
             assert_eq!(kind(Method::PATCH, status), FaultKind::Unknown, "{status}");
         }
@@ -136,7 +140,7 @@ mod tests {
             assert_eq!(kind(Method::POST, status), FaultKind::Refused, "{status}");
         }
         assert_eq!(kind(Method::POST, 429), FaultKind::Transient);
-        assert_eq!(kind(Method::GET, 404), FaultKind::Transient);
+        assert_eq!(kind(Method::GET, 404), FaultKind::Answered);
         assert_eq!(kind(Method::GET, 403), FaultKind::Refused);
     }
 

@@ -41,6 +41,14 @@ fn latest(db: &Connection, node: NodeId) -> Result<Option<Attestation>, Failure>
     Ok(db.prepare_cached(&sql)?.query_row([node.to_string()], attestation).optional()?)
 }
 
+/// The machine was seen On at `at`: an unused word from before then is over. One that is used belongs to a switchover, whose
+/// own journal says what became of it.
+pub(super) fn withdraw(db: &Connection, node: NodeId, at: Time) -> Result<(), Failure> {
+    let sql = "UPDATE attestations SET expires_at = ?2 WHERE node = ?1 AND at <= ?2 AND expires_at > ?2 AND run IS NULL";
+    db.prepare_cached(sql)?.execute(params![node.to_string(), at.0])?;
+    Ok(())
+}
+
 impl SqliteStore {
     /// Record a person's word. Its id is the next one of the store.
     ///
@@ -110,6 +118,13 @@ mod tests {
         assert!(store.use_attestation(db, &holder("r-2"), Time(102), &Deadline::NONE).await.expect_err("late").detail.contains("expired"));
         assert_eq!(store.attest(word(web, 60)).expect("a second word").id, 3);
         store.use_attestation(web, &holder("r-2"), Time(61), &Deadline::NONE).await.expect("the new one");
+        store.attest(word(db, 200)).expect("a word");
+        store.write(move |tables| withdraw(tables, db, Time(199))).expect("seen On before it was given");
+        let counts = store.attestation(db).await.expect("read").expect("there");
+        assert_eq!(counts.expires_at, Time(300));
+        store.write(move |tables| withdraw(tables, db, Time(210))).expect("seen On");
+        let late = store.use_attestation(db, &holder("r-3"), Time(211), &Deadline::NONE).await.expect_err("an On came after it");
+        assert!(late.detail.contains("expired"), "{late}");
     }
 
     /// Whoever told the machine On after the word was given has made it worth nothing, also where nobody looked.

@@ -1,13 +1,13 @@
 //! The inventory that the store keeps.
 
-use super::rows::{self, NodeRow};
+use super::fleet::{Reading, fleet};
+use super::rows;
 use super::writer::Failure;
-use super::{SqliteStore, lease, meta, now, set_meta};
+use super::{SqliteStore, attestations, lease, meta, set_meta};
 use crate::model::*;
 use crate::ports::{Deadline, Inventory, StoreError};
 use async_trait::async_trait;
 use rusqlite::Connection;
-use std::collections::BTreeMap;
 
 /// Why an import changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -16,62 +16,6 @@ pub enum ImportError {
     Problems(Vec<ImportProblem>),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Everything as text: the thread that owns the connection only copies it, so that a large fleet does not keep others
-/// waiting while it is taken apart.
-struct Raw {
-    nodes: Vec<NodeRow>,
-    connectors: Vec<(String, String)>,
-    targets: Vec<(String, String)>,
-}
-
-impl Raw {
-    fn read(db: &Connection) -> Result<Raw, Failure> {
-        let bodies = |sql: &str| -> Result<Vec<(String, String)>, Failure> {
-            Ok(db.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
-        };
-        Ok(Raw {
-            nodes: NodeRow::all(db)?,
-            connectors: bodies("SELECT id, body FROM volume_connectors")?,
-            targets: bodies("SELECT id, body FROM volume_targets")?,
-        })
-    }
-
-    fn fleet(mut self) -> Result<Fleet, Failure> {
-        // A map is built fastest from what is in order, and short rows are put in order faster than records. The text
-        // of a UUID sorts as the UUID does.
-        self.nodes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        self.connectors.sort_unstable();
-        self.targets.sort_unstable();
-        let nodes = in_parallel(self.nodes, |row| row.node().map(|n| (n.id, n)))?;
-        let connectors = in_parallel(self.connectors, |(_, body)| rows::parse(&body).map(|c: VolumeConnector| (c.id, c)))?;
-        let targets = in_parallel(self.targets, |(_, body)| rows::parse(&body).map(|t: VolumeTarget| (t.id, t)))?;
-        Ok(Fleet { nodes, connectors, targets, live: BTreeMap::new(), captured_at: now() })
-    }
-}
-
-/// Take rows apart on several processors where there are many.
-fn in_parallel<R: Send, K: Ord + Send, T: Send>(
-    rows: Vec<R>,
-    read: impl Fn(R) -> Result<(K, T), Failure> + Sync,
-) -> Result<BTreeMap<K, T>, Failure> {
-    const SHARE: usize = 4096;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    let share = rows.len().div_ceil(threads).max(SHARE);
-    if rows.len() <= share {
-        return rows.into_iter().map(read).collect();
-    }
-    let mut rest = rows.into_iter();
-    std::thread::scope(|scope| {
-        let shares = std::iter::from_fn(|| Some(rest.by_ref().take(share).collect::<Vec<R>>()).filter(|s| !s.is_empty()));
-        let parts: Vec<_> = shares.map(|s| scope.spawn(|| s.into_iter().map(&read).collect::<Result<Vec<_>, _>>())).collect();
-        let mut all = Vec::new();
-        for part in parts {
-            all.extend(part.join().map_err(|_| Failure::Undone("a thread that reads the fleet has ended".into()))??);
-        }
-        Ok(all.into_iter().collect())
-    })
 }
 
 /// Change the records of `before` and write what is different.
@@ -100,7 +44,7 @@ impl SqliteStore {
     /// [`ImportError::Problems`] names all that is wrong with the documents.
     pub fn import(&self, documents: Vec<NodeRecord>, mode: ImportMode) -> Result<Imported, ImportError> {
         let outcome = self.write(move |db| {
-            let before = Raw::read(db)?.fleet()?;
+            let before = fleet(db)?;
             let mut after = before.clone();
             let outcome = after.import(documents, mode, floor(db)?);
             if let Ok(done) = &outcome {
@@ -151,10 +95,13 @@ impl SqliteStore {
 #[async_trait]
 impl Inventory for SqliteStore {
     async fn fleet(&self) -> Result<Fleet, Fault> {
-        let raw = self.reader().wait_async(false, Raw::read).await?;
+        let (copy, wait) = Reading::start().split();
+        let copied = self.reader().wait_async(false, copy).await;
         let (tell, told) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || drop(tell.send(raw.fleet())));
-        Ok(told.await.unwrap_or_else(|_| Err(Failure::Undone("the thread that reads the fleet has ended".into())))?)
+        std::thread::spawn(move || drop(tell.send(wait())));
+        let fleet = told.await.unwrap_or_else(|_| Err(Failure::Undone("the thread that reads the fleet has ended".into())));
+        copied?;
+        Ok(fleet?)
     }
 
     async fn node(&self, id: NodeId) -> Result<Node, Fault> {
@@ -188,7 +135,9 @@ impl Inventory for SqliteStore {
         let work = move |db: &Connection| {
             let mut before = Fleet::default();
             before.nodes.extend(rows::node(db, id)?.map(|node| (id, node)));
-            change(db, &before, |fleet| fleet.learn(id, &report, at))
+            change(db, &before, |fleet| fleet.learn(id, &report, at))?;
+            // Rule S1: an On that any command saw ends what people said before.
+            if report.reading.power.runs() { attestations::withdraw(db, id, at) } else { Ok(()) }
         };
         Ok(self.inner.writer.wait_async(true, work).await?)
     }

@@ -1,7 +1,7 @@
 //! Plans, runs and their journals.
 
 use super::writer::Failure;
-use super::{SqliteStore, lease, mailbox, meta, set_meta};
+use super::{SqliteStore, attestations, lease, mailbox, meta, set_meta};
 use crate::model::*;
 use crate::ports::{Lease, Record, RunLease, RunRow, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -182,6 +182,14 @@ impl Store for SqliteStore {
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
         Ok(self.read(move |db| journal(db, &run))?)
+    }
+
+    fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError> {
+        let (run, seen_on) = (run.clone(), seen_on.to_vec());
+        Ok(self.write(move |db| {
+            lease::fence(db, &run, token)?;
+            seen_on.iter().try_for_each(|(node, at)| attestations::withdraw(db, *node, *at))
+        })?)
     }
 
     fn post(&self, run: &RunId, at: Time, by: &str, request: &Request) -> Result<u64, StoreError> {

@@ -10,6 +10,7 @@
 //!   hold the store would both drive machines.
 
 mod attestations;
+mod fleet;
 mod inventory;
 mod journal;
 mod lease;

@@ -5,8 +5,8 @@ use crate::model::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
     serde_json::from_str(body).map_err(|e| Failure::Undone(format!("a record in the store cannot be read: {e}")))
@@ -22,7 +22,6 @@ fn column(generation: Generation) -> Result<i64, Failure> {
 
 /// A node's row with its power mark, before it is taken apart.
 pub(super) struct NodeRow {
-    pub id: String,
     body: String,
     mark: Option<MarkRow>,
 }
@@ -40,14 +39,24 @@ pub(super) fn power_mark(db: &Connection, id: NodeId) -> Result<Option<PowerMark
 }
 
 impl NodeRow {
-    pub(super) fn all(db: &Connection) -> Result<Vec<NodeRow>, Failure> {
-        let sql = "SELECT n.id, n.body, m.reset, m.sent_at, m.lands_by FROM nodes n LEFT JOIN power_marks m ON m.node = n.id";
-        let read = |row: &Row<'_>| {
-            let reset: Option<String> = row.get(2)?;
-            let mark = reset.map(|reset| Ok::<_, rusqlite::Error>((reset, row.get(3)?, row.get(4)?))).transpose()?;
-            Ok(NodeRow { id: row.get(0)?, body: row.get(1)?, mark })
-        };
-        Ok(db.prepare_cached(sql)?.query_map([], read)?.collect::<Result<_, _>>()?)
+    /// All of them, `share` at a time. Few machines have been sent a power command: their marks are read once and kept,
+    /// instead of being looked up for each row.
+    pub(super) fn each(db: &Connection, share: usize, mut send: impl FnMut(Vec<NodeRow>)) -> Result<(), Failure> {
+        let mut marks = db.prepare_cached("SELECT node, reset, sent_at, lands_by FROM power_marks")?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)));
+        let mut marks: BTreeMap<String, MarkRow> = marks.query_map([], read)?.collect::<Result<_, _>>()?;
+        let mut statement = db.prepare_cached("SELECT id, body FROM nodes")?;
+        let mut found = statement.query([])?;
+        let mut rows = Vec::with_capacity(share);
+        while let Some(row) = found.next()? {
+            let mark = if marks.is_empty() { None } else { marks.remove(row.get_ref(0)?.as_str().unwrap_or_default()) };
+            rows.push(NodeRow { body: row.get(1)?, mark });
+            if rows.len() == share {
+                send(std::mem::replace(&mut rows, Vec::with_capacity(share)));
+            }
+        }
+        send(rows);
+        Ok(())
     }
 
     /// Two look-ups and no join: SQLite plans a parameter beside an outer join anew each time that it is bound.
@@ -56,7 +65,7 @@ impl NodeRow {
         let mut body = db.prepare_cached("SELECT body FROM nodes WHERE id = ?1")?;
         let Some(body) = body.query_row([&id], |row| row.get(0)).optional()? else { return Ok(None) };
         let mark = mark_row(db, &id)?;
-        Ok(Some(NodeRow { id, body, mark }))
+        Ok(Some(NodeRow { body, mark }))
     }
 
     pub(super) fn node(self) -> Result<Node, Failure> {

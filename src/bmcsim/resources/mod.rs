@@ -1,6 +1,7 @@
 //! Every resource that can be read, by path. Properties and their types are those of the DMTF schemas named in each
 //! `@odata.type`.
 
+mod hardware;
 pub(super) mod network;
 pub(super) mod services;
 pub(super) mod system;
@@ -55,11 +56,13 @@ pub(super) fn read(machine: &Machine, path: &[&str], shown: Shown) -> Option<Res
         ["Systems", id] if machine.spec.extra_systems.iter().any(|x| x == id) => Some(system::extra(machine, id).into()),
         ["Systems", id, rest @ ..] if *id == machine.spec.system_id => match rest {
             ["EthernetInterfaces" | "NetworkInterfaces", ..] => network::of_system(machine, rest).map(Into::into),
+            ["Storage", ..] => hardware::storage(machine, rest).map(Into::into),
             _ => system::below(machine, rest).map(Into::into),
         },
         ["Chassis", "1", "NetworkAdapters", _, "NetworkDeviceFunctions", _] => {
             network::function(machine, path).map(|v| tagged(v.to_string(), 0))
         }
+        ["Chassis", "1", "PCIeDevices", ..] => hardware::pcie(machine, &path[3..]).map(Into::into),
         ["Chassis", "1", "NetworkAdapters", ..] => network::adapters(machine, &path[3..]).map(Into::into),
         _ => services::read(machine, path).map(Into::into),
     }

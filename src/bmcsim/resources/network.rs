@@ -1,5 +1,7 @@
 //! Network adapters, their functions and the interfaces that show them: where iSCSI boot is configured.
 
+use super::hardware::named;
+use super::system::put;
 use super::{link, members};
 use crate::bmcsim::machine::{Adapter, Iscsi, Machine};
 use serde_json::{Value, json};
@@ -14,29 +16,91 @@ fn adapter_paths(machine: &Machine, below: &str) -> Vec<String> {
     (1..=machine.spec.adapters.len()).map(|n| machine.at(&format!("{below}/nic{n}"))).collect()
 }
 
+/// The same, and Fibre Channel adapters, which have ports and nothing else.
+fn with_hbas(machine: &Machine, below: &str) -> Vec<String> {
+    let hbas = (1..=hbas(machine)).map(|n| machine.at(&format!("{below}/fc{n}")));
+    adapter_paths(machine, below).into_iter().chain(hbas).collect()
+}
+
+fn hbas(machine: &Machine) -> u32 {
+    machine.spec.facts.hbas.count.unwrap_or(0).min(16)
+}
+
+fn hba_index(machine: &Machine, id: &str) -> Option<usize> {
+    let n: u32 = id.strip_prefix("fc")?.parse().ok()?;
+    (1..=hbas(machine)).contains(&n).then(|| n as usize - 1)
+}
+
+/// How many ports of `total` an adapter has that is the `index`th of `count`: those in front take what does not divide.
+fn share(total: u32, count: usize, index: usize) -> u32 {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    total / count + u32::from(u32::try_from(index).is_ok_and(|i| i < total % count))
+}
+
+/// How many ports stand in front of that adapter's.
+fn before(total: u32, count: usize, index: usize) -> u32 {
+    (0..index).map(|i| share(total, count, i)).sum()
+}
+
+/// `None`: this adapter does not show its ports.
+fn port_count(machine: &Machine, id: &str) -> Option<u32> {
+    let facts = &machine.spec.facts;
+    match (adapter_index(machine, id), hba_index(machine, id)) {
+        (Some(index), _) => Some(share(facts.network.ports?, machine.spec.adapters.len(), index)),
+        (_, Some(index)) => Some(share(facts.hbas.ports.unwrap_or_else(|| hbas(machine)), hbas(machine) as usize, index)),
+        _ => None,
+    }
+}
+
+fn port(machine: &Machine, here: &str, id: &str, n: u32) -> Value {
+    let facts = &machine.spec.facts;
+    let gbps = |mbps: Option<u64>| mbps.map(|m| m as f64 / 1000.0);
+    let mut value = json!({
+        "@odata.id": here,
+        "@odata.type": "#Port.v1_13_0.Port",
+        "Id": n.to_string(),
+        "Name": format!("Port {n}"),
+        "Status": {"State": "Enabled", "Health": "OK"},
+    });
+    let Some(index) = adapter_index(machine, id) else {
+        value["PortProtocol"] = json!("FC");
+        value["LinkStatus"] = json!("LinkUp");
+        return value;
+    };
+    let before = before(facts.network.ports.unwrap_or(0), machine.spec.adapters.len(), index);
+    let up = facts.network.ports_up.map(|up| before + n <= up);
+    value["PortProtocol"] = json!("Ethernet");
+    value["LinkStatus"] = json!(up.map(|up| if up { "LinkUp" } else { "LinkDown" }));
+    value["MaxSpeedGbps"] = json!(gbps(facts.network.speed_mbps));
+    value["CurrentSpeedGbps"] = json!(if up == Some(true) { gbps(facts.network.link_mbps) } else { None });
+    value
+}
+
 /// Below `/Systems/ID`: the system's own view.
 pub(super) fn of_system(machine: &Machine, rest: &[&str]) -> Option<Value> {
     let below = format!("/Systems/{}/{}", machine.spec.system_id, rest.first()?);
     let here = machine.at(&below);
     match rest {
         ["EthernetInterfaces"] => Some(members(&here, "EthernetInterface", "Ethernet Interfaces", adapter_paths(machine, &below))),
-        ["NetworkInterfaces"] => Some(members(&here, "NetworkInterface", "Network Interfaces", adapter_paths(machine, &below))),
+        ["NetworkInterfaces"] => Some(members(&here, "NetworkInterface", "Network Interfaces", with_hbas(machine, &below))),
         ["EthernetInterfaces", id] => {
             let mac = machine.state().adapters.get(adapter_index(machine, id)?)?.mac.clone();
             Some(ethernet(&format!("{here}/{id}"), id, &mac))
         }
         ["NetworkInterfaces", id] => {
-            adapter_index(machine, id)?;
+            let functions = adapter_index(machine, id);
+            functions.or(hba_index(machine, id))?;
             let adapter = machine.at(&format!("/Chassis/1/NetworkAdapters/{id}"));
-            Some(json!({
+            let mut value = json!({
                 "@odata.id": format!("{here}/{id}"),
                 "@odata.type": "#NetworkInterface.v1_2_2.NetworkInterface",
                 "Id": id,
                 "Name": format!("Network Interface {id}"),
-                "NetworkDeviceFunctions": link(format!("{adapter}/NetworkDeviceFunctions")),
-                "Links": {"NetworkAdapter": link(adapter)},
+                "Links": {"NetworkAdapter": link(adapter.clone())},
                 "Status": {"State": "Enabled", "Health": "OK"},
-            }))
+            });
+            put(&mut value, "NetworkDeviceFunctions", functions.map(|_| link(format!("{adapter}/NetworkDeviceFunctions"))));
+            Some(value)
         }
         _ => None,
     }
@@ -61,19 +125,37 @@ pub(super) fn ethernet(here: &str, id: &str, mac: &str) -> Value {
 pub(super) fn adapters(machine: &Machine, rest: &[&str]) -> Option<Value> {
     let below = "/Chassis/1/NetworkAdapters";
     match rest {
-        [] => Some(members(&machine.at(below), "NetworkAdapter", "Network Adapters", adapter_paths(machine, below))),
+        [] => Some(members(&machine.at(below), "NetworkAdapter", "Network Adapters", with_hbas(machine, below))),
         [id] => {
-            adapter_index(machine, id)?;
+            let (functions, hba) = (adapter_index(machine, id), hba_index(machine, id));
+            let facts = &machine.spec.facts;
+            let model = match (functions, hba) {
+                (Some(index), _) => named(facts.network.models.as_deref()).into_iter().nth(index),
+                (_, Some(index)) => named(facts.hbas.models.as_deref()).into_iter().nth(index),
+                _ => return None,
+            };
             let here = machine.at(&format!("{below}/{id}"));
-            Some(json!({
+            let mut value = json!({
                 "@odata.id": here,
                 "@odata.type": "#NetworkAdapter.v1_11_0.NetworkAdapter",
                 "Id": id,
                 "Name": format!("Network Adapter {id}"),
                 "Manufacturer": "Contoso",
-                "NetworkDeviceFunctions": link(format!("{here}/NetworkDeviceFunctions")),
                 "Status": {"State": "Enabled", "Health": "OK"},
-            }))
+            });
+            put(&mut value, "Model", model);
+            put(&mut value, "NetworkDeviceFunctions", functions.map(|_| link(format!("{here}/NetworkDeviceFunctions"))));
+            put(&mut value, "Ports", port_count(machine, id).map(|_| link(format!("{here}/Ports"))));
+            Some(value)
+        }
+        [id, "Ports"] => {
+            let here = machine.at(&format!("{below}/{id}/Ports"));
+            let paths = (1..=port_count(machine, id)?).map(|n| format!("{here}/{n}")).collect();
+            Some(members(&here, "Port", "Ports", paths))
+        }
+        [id, "Ports", n] => {
+            let number = n.parse().ok().filter(|n| port_count(machine, id).is_some_and(|count| (1..=count).contains(n)))?;
+            Some(port(machine, &machine.at(&format!("{below}/{id}/Ports/{n}")), id, number))
         }
         [id, "NetworkDeviceFunctions"] => {
             adapter_index(machine, id)?;

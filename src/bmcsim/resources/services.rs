@@ -102,6 +102,7 @@ fn chassis(machine: &Machine, here: &str) -> Value {
         "SerialNumber": machine.spec.serial_number,
         "PowerState": "On",
         "NetworkAdapters": link(format!("{here}/NetworkAdapters")),
+        "PCIeDevices": facts.accelerators.count.map(|_| link(format!("{here}/PCIeDevices"))),
         "Links": {
             "ComputerSystems": [link(machine.at(&format!("/Systems/{}", machine.spec.system_id)))],
             "ManagedBy": [link(machine.at("/Managers/1"))],

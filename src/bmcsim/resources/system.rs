@@ -1,6 +1,6 @@
 //! The ComputerSystem and what hangs below it but for the network.
 
-use super::{Shown, health, link, members};
+use super::{Shown, hardware, health, link, members};
 use crate::bmcsim::machine::Machine;
 use crate::bmcsim::power::{boot_progress, power_state};
 use crate::bmcsim::spec::{Allowable, MachineSpec};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// A fact that is unknown is left out, but for manufacturer and model: they are null, as recorded BMCs have it.
-fn put<T: Into<Value>>(object: &mut Value, key: &str, value: Option<T>) {
+pub(super) fn put<T: Into<Value>>(object: &mut Value, key: &str, value: Option<T>) {
     if let Some(value) = value {
         object[key] = value.into();
     }
@@ -66,6 +66,7 @@ fn fixed_members(spec: &MachineSpec, prefix: &str) -> String {
         },
         "Actions": {"#ComputerSystem.Reset": reset_action(spec, &base)},
     });
+    put(&mut system, "Storage", facts.storage.controllers.map(|_| below("Storage")));
     put(&mut system, "SKU", facts.sku.clone());
     put(&mut system, "UUID", spec.system_uuid.clone());
     put(&mut system, "SerialNumber", spec.serial_number.clone());
@@ -165,10 +166,15 @@ pub(super) fn below(machine: &Machine, rest: &[&str]) -> Option<Value> {
     let listed = |count: u32| (1..=count).map(|n| format!("{here}/{n}")).collect();
     let cpus = machine.spec.facts.cpu.count.unwrap_or(0).min(64);
     match rest {
-        ["Processors"] => Some(members(&here, "Processor", "Processors", listed(cpus))),
+        ["Processors"] => {
+            let accelerators = hardware::accelerators(machine).into_iter().map(|(id, _)| format!("{here}/{id}"));
+            let all = (1..=cpus).map(|n| format!("{here}/{n}")).chain(accelerators).collect();
+            Some(members(&here, "Processor", "Processors", all))
+        }
+        ["Processors", id] if id.starts_with("GPU") => hardware::accelerator(machine, &here, id),
         ["Processors", n] => one_of(n, cpus).map(|n| processor(machine, &here, n, cpus)),
-        ["Memory"] => Some(members(&here, "Memory", "Memory", listed(MODULES + 1))),
-        ["Memory", n] => one_of(n, MODULES + 1).map(|n| module(machine, &here, n)),
+        ["Memory"] => Some(members(&here, "Memory", "Memory", listed(modules(machine) + 1))),
+        ["Memory", n] => one_of(n, modules(machine) + 1).map(|n| module(machine, &here, n)),
         ["SecureBoot"] => Some(secure_boot(machine, &here)),
         ["ResetActionInfo"] => Some(json!({
             "@odata.id": here,
@@ -202,12 +208,15 @@ fn processor(machine: &Machine, here: &str, n: u32, count: u32) -> Value {
 }
 
 /// Slots that hold a module; one more is empty.
-const MODULES: u32 = 2;
+fn modules(machine: &Machine) -> u32 {
+    machine.spec.facts.memory.modules.unwrap_or(2).clamp(1, 64)
+}
 
 fn module(machine: &Machine, here: &str, n: u32) -> Value {
-    let total = machine.spec.facts.memory_mib.filter(|_| n <= MODULES);
+    let slots = u64::from(modules(machine));
+    let total = machine.spec.facts.memory_mib.filter(|_| u64::from(n) <= slots);
     // The first module takes what does not divide.
-    let share = total.map(|t| t / u64::from(MODULES) + if n == 1 { t % u64::from(MODULES) } else { 0 });
+    let share = total.map(|t| t / slots + if n == 1 { t % slots } else { 0 });
     json!({
         "@odata.id": here,
         "@odata.type": "#Memory.v1_19_0.Memory",

@@ -69,6 +69,7 @@ fn plan_of(count: u32) -> Arc<Plan> {
             hard: Some(ResetType::ForceOff),
             landing: Span::secs(1),
             silent: None,
+            spare: None,
             way_back: None,
         };
         let fence = Fence {
@@ -79,6 +80,8 @@ fn plan_of(count: u32) -> Arc<Plan> {
             bmc: true,
             silent: None,
             levels: Vec::new(),
+            seen_on: None,
+            never_hard: false,
         };
         crate::plan::Switchover {
             id: SwitchoverId(n),

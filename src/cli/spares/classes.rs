@@ -34,7 +34,7 @@ impl Class {
 /// node that a plan would take: without instance, volumes, holder, maintenance, debt.
 pub fn classes(fleet: &Fleet) -> (Vec<Class>, Vec<SizingLeftOut>) {
     let names: Vec<String> = BUILTIN_IDENTICAL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let matching = Matching { identical: names.clone(), require: Vec::new(), prefer: Vec::new() };
+    let matching = Matching { identical: names.clone(), require: Vec::new(), prefer: Vec::new(), spread: Vec::new() };
     let none = BTreeMap::new();
     let judge = Judge::new(&matching, fleet, &none);
     let holdings = Holdings::of(fleet);

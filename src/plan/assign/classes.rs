@@ -1,52 +1,52 @@
 //! Nodes that every rule sees alike, and what may be paired with what.
 
-use super::flow::{self, Cost, Demand, Limit, Supply};
+use super::flow::{self, Demand, Edge, Lane, Limit, Problem, Supply};
+use super::grid::{Facet, Numbers};
+use super::spread::{Bound, Spreads};
 use super::wanted::{Failures, Wanted};
-use super::{LeftOut, Pair, PoolUse};
 use crate::diagnostic::Diagnostic;
 use crate::model::*;
-use crate::plan::candidates::LeftOutCode;
-use crate::runbook::{Expression, Judge, Judgement, Runbook};
+use crate::runbook::{Ask, Judge, Property, Runbook};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes of one class, by name.
-struct Class<'a> {
-    nodes: Vec<&'a Node>,
+pub(super) struct Class<'a> {
+    pub nodes: Vec<&'a Node>,
     /// Priority; for spares 0.
-    group: i64,
+    pub group: i64,
+    /// The values that must be equal.
+    pub key: u32,
+    /// What they show to each question: rules, then preferences, then pools.
+    pub shows: Vec<u32>,
 }
 
-/// What is known of a class of sources against a class of spares.
-struct Fit {
-    spare: usize,
-    pool: usize,
-    cost: Cost,
-    judgement: Judgement,
-}
+/// What decides between pairs: pool, provision state, what is missing of the preferences' weights.
+pub(super) type Rank = (usize, usize, u64);
 
 pub(super) struct Classes<'a, 'j> {
-    runbook: &'a Runbook,
-    judge: &'j Judge<'a>,
-    sources: Vec<Class<'a>>,
-    spares: Vec<Class<'a>>,
-    class_of: BTreeMap<NodeId, usize>,
-    /// By source class, the cheapest first.
-    fits: Vec<Vec<Fit>>,
-    /// By pool, the spare classes that could serve in it.
-    members: Vec<BTreeSet<usize>>,
+    pub runbook: &'a Runbook,
+    pub judge: &'j Judge<'a>,
+    pub sources: Vec<Class<'a>>,
+    pub spares: Vec<Class<'a>>,
+    pub keys: Vec<Vec<Option<Property>>>,
+    pub facets: Vec<Facet<'a>>,
+    pub class_of: BTreeMap<NodeId, usize>,
+    pub problem: Problem,
+    pub ranks: Vec<Rank>,
+    /// By pool, whether each spare class could serve in it.
+    pub members: Vec<Vec<bool>>,
+    /// Sets of spare classes of which only so many may be used, and which lie across other such sets.
+    pub across: Vec<(Vec<usize>, usize)>,
+    pub spreads: Spreads<'a>,
+    pub bounds: Vec<Vec<Option<Bound>>>,
+    pub domains: Vec<Vec<Option<u32>>>,
 }
 
-fn group<'a>(nodes: impl Iterator<Item = (&'a Node, i64, String)>) -> Vec<Class<'a>> {
-    let mut classes: Vec<Class> = Vec::new();
-    let mut by_signature: BTreeMap<(i64, String), usize> = BTreeMap::new();
-    for (node, group, signature) in nodes {
-        let at = *by_signature.entry((group, signature)).or_insert_with(|| {
-            classes.push(Class { nodes: Vec::new(), group });
-            classes.len() - 1
-        });
-        classes[at].nodes.push(node);
-    }
-    classes
+fn facets(runbook: &Runbook) -> Vec<Facet<'_>> {
+    let rules = runbook.matching.require.iter().map(|r| Ask::from(&r.rule));
+    let preferences = runbook.matching.prefer.iter().map(|p| Ask::When(&p.when));
+    let pools = runbook.pools.iter().map(|p| Ask::When(&p.select));
+    rules.chain(preferences).chain(pools).map(Facet::new).collect()
 }
 
 impl<'a, 'j> Classes<'a, 'j> {
@@ -54,136 +54,227 @@ impl<'a, 'j> Classes<'a, 'j> {
     pub(super) fn new(
         runbook: &'a Runbook,
         judge: &'j Judge<'a>,
-        sources: &[Wanted<'a>],
-        spares: &[&'a Node],
+        mut spreads: Spreads<'a>,
+        (sources, spares): (&[Wanted<'a>], &[&'a Node]),
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Classes<'a, 'j> {
-        let selects: Vec<&Expression> = runbook.pools.iter().map(|p| &p.select).collect();
-        let sources = group(sources.iter().map(|w| (w.node, w.group, judge.signature("source", w.node.id, &selects))));
-        let spares = group(spares.iter().map(|n| {
-            let signature = judge.signature("spare", n.id, &selects);
-            (*n, 0, format!("{}|{signature}", n.provision_state))
-        }));
-        let class_of = sources.iter().enumerate().flat_map(|(at, class)| class.nodes.iter().map(move |n| (n.id, at))).collect();
-        let members = vec![BTreeSet::new(); runbook.pools.len()];
-        let mut classes = Classes { runbook, judge, sources, spares, class_of, fits: Vec::new(), members };
+        let mut facets = facets(runbook);
+        let mut keys = Numbers::new();
+        let mut see = |node: &Node, as_source: bool| {
+            let key = keys.of(judge.identical_key(node.id));
+            (key, facets.iter_mut().map(|f| f.number(judge, as_source, node.id)).collect::<Vec<u32>>())
+        };
+        let (mut from, mut bounds): (Vec<Class>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut class_of, mut alike) = (BTreeMap::new(), BTreeMap::new());
+        for wanted in sources {
+            let (key, shows) = see(wanted.node, true);
+            let bound = spreads.source(judge, wanted.node);
+            // With several rules at once a class is too coarse: its nodes may have to part.
+            let alone = (spreads.len() > 1 && bound.iter().any(Option::is_some)).then_some(wanted.node.id);
+            let at = *alike.entry((wanted.group, key, shows.clone(), bound.clone(), alone)).or_insert_with(|| {
+                from.push(Class { nodes: Vec::new(), group: wanted.group, key, shows });
+                bounds.push(bound);
+                from.len() - 1
+            });
+            from[at].nodes.push(wanted.node);
+            class_of.insert(wanted.node.id, at);
+        }
+        let (mut to, mut domains): (Vec<Class>, Vec<_>) = (Vec::new(), Vec::new());
+        let mut alike = BTreeMap::new();
+        for node in spares {
+            let ((key, shows), domain) = (see(node, false), spreads.spare(node));
+            let kind = (key, shows.clone(), domain.clone(), node.provision_state, judge.sound(node.id));
+            let at = *alike.entry(kind).or_insert_with(|| {
+                to.push(Class { nodes: Vec::new(), group: 0, key, shows });
+                domains.push(domain);
+                to.len() - 1
+            });
+            to[at].nodes.push(*node);
+        }
+        facets.iter_mut().for_each(|f| f.ready(from.len() * to.len()));
+        let members = vec![vec![false; to.len()]; runbook.pools.len()];
+        let (keys, problem) = (keys.seen, Problem::default());
+        let mut classes = Classes {
+            runbook,
+            judge,
+            sources: from,
+            spares: to,
+            keys,
+            facets,
+            class_of,
+            problem,
+            ranks: Vec::new(),
+            members,
+            across: Vec::new(),
+            spreads,
+            bounds,
+            domains,
+        };
         classes.pair_up(diagnostics);
         classes
     }
 
-    /// Judge each class of sources against each class of spares whose identical facts are the same; the others cannot
+    /// Ask about each class of sources and each class of spares whose identical facts are the same; the others cannot
     /// match.
     fn pair_up(&mut self, diagnostics: &mut Vec<Diagnostic>) {
-        let mut by_key: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut by_key: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (at, spare) in self.spares.iter().enumerate() {
-            by_key.entry(self.judge.identical_key(spare.nodes[0].id)).or_default().push(at);
+            if self.judge.sound(spare.nodes[0].id) {
+                by_key.entry(spare.key).or_default().push(at);
+            }
         }
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
+        let mut ranks: BTreeMap<Rank, u32> = BTreeMap::new();
+        // There are few, and a look-up for each of millions of pairs would be most of the work.
+        let mut recent: Vec<(Rank, u32)> = Vec::new();
+        let mut found: Vec<Vec<Edge>> = Vec::with_capacity(self.sources.len());
         for source in 0..self.sources.len() {
-            let key = self.judge.identical_key(self.sources[source].nodes[0].id);
-            let alike = if key.iter().all(Option::is_some) { by_key.get(&key) } else { None };
-            let mut fits = Vec::new();
-            for spare in alike.into_iter().flatten() {
-                fits.extend(self.fit(source, *spare, &mut failures));
+            let key = self.sources[source].key;
+            let complete = self.keys[key as usize].iter().all(Option::is_some);
+            let mut edges = Vec::new();
+            for spare in by_key.get(&key).filter(|_| complete).into_iter().flatten() {
+                if let Some(rank) = self.fit(source, *spare, &mut failures) {
+                    let next = ranks.len() as u32;
+                    let rank = match recent.iter().find(|(known, _)| *known == rank) {
+                        Some((_, number)) => *number,
+                        None => {
+                            let number = *ranks.entry(rank).or_insert(next);
+                            recent.truncate(15);
+                            recent.insert(0, (rank, number));
+                            number
+                        }
+                    };
+                    edges.push(Edge { rank, supply: *spare as u32 });
+                }
             }
-            fits.sort_by_key(|f| (f.cost, f.spare));
-            self.fits.push(fits);
+            edges.shrink_to_fit();
+            found.push(edges);
         }
         failures.into_values().for_each(|f| f.tell(diagnostics));
+        // Numbered as they were met until now; from here on by what they cost.
+        let mut place = vec![0; ranks.len()];
+        for (at, met) in ranks.values().enumerate() {
+            place[*met as usize] = at as u32;
+        }
+        for edges in &mut found {
+            edges.iter_mut().for_each(|e| e.rank = place[e.rank as usize]);
+            edges.sort_unstable();
+        }
+        self.ranks = ranks.into_keys().collect();
+        self.state(found);
     }
 
-    fn fit(&mut self, source: usize, spare: usize, failures: &mut BTreeMap<String, Failures>) -> Option<Fit> {
-        let (from, to) = (self.sources[source].nodes[0], self.spares[spare].nodes[0]);
-        let who = format!("{}` and `{}", from.name, to.name);
-        let judgement = self.judge.judge(from.id, to.id);
-        let qualifies = judgement.qualifies();
-        for message in &judgement.errors {
-            let what = message.split(" cannot be evaluated").next().unwrap_or("match").to_owned();
-            failures.entry(what).or_insert_with(|| Failures::new("match")).add(&who, message.clone());
+    /// What a pair costs; none where it may not be.
+    fn fit(&mut self, source: usize, spare: usize, failures: &mut BTreeMap<String, Failures>) -> Option<Rank> {
+        let (runbook, matching) = (self.runbook, &self.runbook.matching);
+        let (from, to) = (&self.sources[source], &self.spares[spare]);
+        let mut wrong = |what: String, place: &str, message: String| {
+            let who = format!("{}` and `{}", from.nodes[0].name, to.nodes[0].name);
+            failures.entry(what).or_insert_with(|| Failures::new(place)).add(&who, message);
+        };
+        let mut asked = self.facets.iter_mut().zip(from.shows.iter().zip(&to.shows));
+        // Errors are large; what is known already does not carry one around.
+        let mut next = || {
+            let Some((facet, (source, spare))) = asked.next() else { return Ok(false) };
+            match facet.known(*source, *spare) {
+                Some(answer) => Ok(answer),
+                None => facet.holds(*source, *spare).map_err(Box::new),
+            }
+        };
+        let mut qualifies = true;
+        for rule in &matching.require {
+            qualifies &= next().unwrap_or_else(|error| {
+                let what = format!("rule `{}`", rule.name);
+                wrong(what.clone(), "match", format!("{what} cannot be evaluated: {error}"));
+                false
+            });
         }
-        let scope = self.judge.scope(from.id, to.id);
+        let mut missing = 0u64;
+        for preference in &matching.prefer {
+            match next() {
+                Ok(true) => {}
+                Ok(false) => missing += u64::from(preference.weight),
+                Err(error) => {
+                    let what = format!("preference `{}`", preference.name);
+                    wrong(what.clone(), "match", format!("{what} cannot be evaluated: {error}"));
+                }
+            }
+        }
         let mut first = None;
-        for (at, pool) in self.runbook.pools.iter().enumerate() {
-            let Some(state) = pool.provision_states.iter().position(|s| *s == to.provision_state) else { continue };
-            match pool.select.holds(&scope) {
+        for (at, pool) in runbook.pools.iter().enumerate() {
+            let selected = next();
+            let Some(state) = pool.provision_states.iter().position(|s| *s == to.nodes[0].provision_state) else { continue };
+            match selected {
                 Ok(true) if qualifies => {
-                    self.members[at].insert(spare);
+                    self.members[at][spare] = true;
                     first = first.or(Some((at, state)));
                 }
                 Ok(_) => {}
                 Err(e) => {
                     let what = format!("pools.{}.select", pool.name);
-                    failures.entry(what.clone()).or_insert_with(|| Failures::new(&what)).add(&who, e.to_string());
+                    wrong(what.clone(), &what, e.to_string());
                 }
             }
         }
-        let (pool, state) = first?;
-        let best: u64 = self.runbook.matching.prefer.iter().map(|p| u64::from(p.weight)).sum();
-        let cost = flow::cost(pool, state, best.saturating_sub(judgement.weight));
-        Some(Fit { spare, pool, cost, judgement })
+        first.map(|(pool, state)| (pool, state, missing))
     }
 
-    /// The best assignment, by priority and name of the sources.
-    pub(super) fn assign(&self) -> Vec<Pair> {
+    /// Write the problem down: who could get what, what must stay behind, and what may come where.
+    fn state(&mut self, found: Vec<Vec<Edge>>) {
         let groups: BTreeSet<i64> = self.sources.iter().map(|c| c.group).collect();
-        let place = |group: i64| groups.iter().position(|g| *g == group).unwrap_or(0);
-        let demand = |(class, fits): (&Class, &Vec<Fit>)| Demand {
-            count: class.nodes.len(),
-            group: place(class.group),
-            edges: fits.iter().map(|f| (f.spare, f.cost)).collect(),
-        };
-        let demands: Vec<Demand> = self.sources.iter().zip(&self.fits).map(demand).collect();
+        let place: BTreeMap<i64, usize> = groups.into_iter().enumerate().map(|(at, group)| (group, at)).collect();
+        let demands = found.into_iter().enumerate().map(|(at, edges)| {
+            let class = &self.sources[at];
+            Demand { count: class.nodes.len(), group: place.get(&class.group).copied().unwrap_or(0), lanes: self.lanes(at, edges) }
+        });
+        let demands: Vec<Demand> = demands.collect();
         let (supplies, limits) = self.limits();
-        let answer = flow::solve(&demands, &supplies, &limits);
-        self.deal(&answer)
+        let costs = self.ranks.iter().map(|(pool, state, missing)| flow::cost(*pool, *state, *missing)).collect();
+        self.problem = Problem { costs, demands, supplies, limits };
     }
 
-    /// From classes to nodes: both sides by name, the cheapest pairs first.
-    fn deal(&self, answer: &[Vec<(usize, usize)>]) -> Vec<Pair> {
-        let mut next = vec![0; self.spares.len()];
-        let mut pairs = Vec::new();
-        for ((class, fits), got) in self.sources.iter().zip(&self.fits).zip(answer) {
-            let mut nodes = class.nodes.iter();
-            for fit in fits {
-                let units = got.iter().find(|(to, _)| *to == fit.spare).map_or(0, |(_, n)| *n);
-                for source in nodes.by_ref().take(units) {
-                    let destination = self.spares[fit.spare].nodes[next[fit.spare]];
-                    next[fit.spare] += 1;
-                    pairs.push(Pair {
-                        source: source.id,
-                        destination: destination.id,
-                        pool: self.runbook.pools[fit.pool].name.clone(),
-                        group: class.group,
-                        preferred: fit.judgement.preferred.clone(),
-                        identical: fit.judgement.identical,
-                    });
-                }
+    /// One lane, or one for each domain where the first rule of `spread` speaks of the class.
+    fn lanes(&self, source: usize, mut edges: Vec<Edge>) -> Vec<Lane> {
+        let count = self.sources[source].nodes.len();
+        let room = |rule: usize, bound: Bound, spare: u32| self.spreads.room(rule, bound, self.domains[spare as usize][rule]);
+        for (rule, bound) in self.bounds[source].iter().enumerate() {
+            if let Some(bound) = bound {
+                edges.retain(|e| room(rule, *bound, e.supply) > 0);
             }
         }
-        pairs
+        let Some(Some(bound)) = self.bounds[source].first() else { return vec![Lane { capacity: count, edges }] };
+        let mut lanes: BTreeMap<Option<u32>, Lane> = BTreeMap::new();
+        for edge in edges {
+            let lane = lanes.entry(self.domains[edge.supply as usize][0]);
+            let lane = lane.or_insert_with(|| Lane { capacity: count.min(room(0, *bound, edge.supply)), edges: Vec::new() });
+            lane.edges.push(edge);
+        }
+        lanes.into_values().collect()
     }
 
     /// `keep` as limits. A spare counts in every pool that it could serve in, whichever pool it is taken through: that is
-    /// what "stay behind" promises. Pools that lie within each other, or apart, are exact. Of pools that overlap
-    /// otherwise the later one holds back its last spares by name instead: never too few stay, perhaps one more than
-    /// needed.
-    fn limits(&self) -> (Vec<Supply>, Vec<Limit>) {
+    /// what "stay behind" promises. Pools that lie within each other, or apart, are part of the flow; those that lie
+    /// across others are kept apart.
+    fn limits(&mut self) -> (Vec<Supply>, Vec<Limit>) {
+        let sets: Vec<BTreeSet<usize>> =
+            self.members.iter().map(|m| m.iter().enumerate().filter(|(_, is)| **is).map(|(at, _)| at).collect()).collect();
         let size = |set: &BTreeSet<usize>| set.iter().map(|s| self.spares[*s].nodes.len()).sum::<usize>();
         let mut supplies: Vec<Supply> = self.spares.iter().map(|c| Supply { count: c.nodes.len(), limit: None }).collect();
-        let mut keeping: Vec<usize> = (0..self.members.len()).filter(|p| self.runbook.pools[*p].keep > 0).collect();
+        let mut keeping: Vec<usize> = (0..sets.len()).filter(|p| self.runbook.pools[*p].keep > 0).collect();
         // The smaller sets first, so that a set is met after all that lie within it.
-        keeping.sort_by_key(|p| (self.members[*p].len(), *p));
+        keeping.sort_by_key(|p| (sets[*p].len(), *p));
         let mut nested: Vec<(usize, &BTreeSet<usize>)> = Vec::new();
         let mut limits: Vec<Limit> = Vec::new();
+        let mut across = Vec::new();
         for pool in keeping {
-            let (set, keep) = (&self.members[pool], self.runbook.pools[pool].keep as usize);
-            let apart_or_within = |(_, other): &(usize, &BTreeSet<usize>)| other.is_subset(set) || other.is_disjoint(set);
-            if !nested.iter().all(apart_or_within) {
-                hold_back(&mut supplies, set, keep);
+            let set = &sets[pool];
+            let capacity = size(set).saturating_sub(self.runbook.pools[pool].keep as usize);
+            if !nested.iter().all(|(_, other)| other.is_subset(set) || other.is_disjoint(set)) {
+                across.push((set.iter().copied().collect(), capacity));
                 continue;
             }
             let id = limits.len();
-            limits.push(Limit { capacity: size(set).saturating_sub(keep), parent: None });
+            limits.push(Limit { capacity, parent: None });
             for (inner, _) in nested.iter().filter(|(_, other)| other.is_subset(set)) {
                 limits[*inner].parent.get_or_insert(id);
             }
@@ -192,88 +283,7 @@ impl<'a, 'j> Classes<'a, 'j> {
             }
             nested.push((id, set));
         }
+        self.across = across;
         (supplies, limits)
     }
-
-    pub(super) fn pools(&self, pairs: &[Pair]) -> Vec<PoolUse> {
-        let count = |set: &BTreeSet<usize>| set.iter().map(|s| self.spares[*s].nodes.len()).sum();
-        let pools = self.runbook.pools.iter().zip(&self.members);
-        pools
-            .map(|(pool, set)| PoolUse {
-                name: pool.name.clone(),
-                candidates: count(set),
-                used: pairs.iter().filter(|p| p.pool == pool.name).count(),
-                keep: pool.keep,
-            })
-            .collect()
-    }
-
-    /// Why these sources got no spare: what the nearest one misses, or that all were taken.
-    pub(super) fn unmatched(&self, sources: &[&Wanted]) -> Vec<LeftOut> {
-        let mut nearest: BTreeMap<usize, Option<(&Node, Judgement)>> = BTreeMap::new();
-        let told = sources.iter().filter_map(|source| {
-            let (class, name) = (*self.class_of.get(&source.node.id)?, &source.node.name);
-            if !self.fits[class].is_empty() {
-                return Some(source.left_out(LeftOutCode::SparesExhausted, self.exhausted(class, name)));
-            }
-            // Sources of one class miss the same: with many of them left out the search is made once.
-            let text = match nearest.entry(class).or_insert_with(|| self.nearest(class)) {
-                None => format!("no free spare is in any pool for `{name}`; `coldswap explain RUNBOOK {name}` shows each node"),
-                Some((node, judgement)) => nearest_text(name, node, judgement),
-            };
-            Some(source.left_out(LeftOutCode::NoSpare, text))
-        });
-        told.collect()
-    }
-
-    fn exhausted(&self, class: usize, name: &str) -> String {
-        let count: usize = self.fits[class].iter().map(|f| self.spares[f.spare].nodes.len()).sum();
-        let spares = if count == 1 { "1 spare matches".to_owned() } else { format!("{count} spares match") };
-        format!("{spares} `{name}`, but all are taken by other sources or must stay behind in their pool (`keep`)")
-    }
-
-    /// Of the free spares in its pools, the one that misses the fewest rules, then by the least, then by name.
-    fn nearest(&self, class: usize) -> Option<(&'a Node, Judgement)> {
-        let source = self.sources[class].nodes[0].id;
-        let selected = |node: &&Node| {
-            let scope = self.judge.scope(source, node.id);
-            let mut pools = self.runbook.pools.iter().filter(|p| p.provision_states.contains(&node.provision_state));
-            pools.any(|p| p.select.holds(&scope).unwrap_or(false))
-        };
-        let distance = |j: &Judgement| (j.misses().count(), j.misses().fold(0u64, |sum, f| sum.saturating_add(f.gap)));
-        let free = self.spares.iter().map(|spare| spare.nodes[0]).filter(selected);
-        free.map(|node| (node, self.judge.judge(source, node.id))).min_by_key(|(node, judgement)| (distance(judgement), node.name.clone()))
-    }
-}
-
-fn hold_back(supplies: &mut [Supply], set: &BTreeSet<usize>, keep: usize) {
-    let mut left = keep;
-    for at in set.iter().rev() {
-        let held = supplies[*at].count.min(left);
-        supplies[*at].count -= held;
-        left -= held;
-    }
-}
-
-/// `no spare has 524288 MiB of memory (nearest: spare-09, 393216)`.
-fn nearest_text(source: &str, nearest: &Node, judgement: &Judgement) -> String {
-    let misses: Vec<_> = judgement.misses().collect();
-    if let [one] = misses[..]
-        && let (Some(fact), Some(need)) = (one.rule.strip_prefix("identical "), &one.source)
-    {
-        let what = match fact {
-            "memory_mib" => format!("{need} MiB of memory"),
-            _ => format!("{fact} `{need}`"),
-        };
-        return format!("no spare has {what} (nearest: {}, {})", nearest.name, one.spare.as_deref().unwrap_or("unknown"));
-    }
-    let missed: Vec<String> = misses.iter().map(|f| format!("{}: {}", f.rule, f.text)).collect();
-    let rules = judgement.findings.len();
-    format!(
-        "no spare matches `{}` (nearest: {}, which misses {} of {rules} rules: {})",
-        source,
-        nearest.name,
-        missed.len(),
-        missed.join("; ")
-    )
 }

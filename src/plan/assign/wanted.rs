@@ -43,7 +43,7 @@ pub(super) fn wanted<'a>(runbook: &Runbook, fleet: &'a Fleet, judge: &Judge, dia
     if let Some(select) = &sources.select {
         let mut failures = Failures::new("sources.select");
         for node in fleet.nodes.values() {
-            match select.holds(&judge.node_scope(node.id)) {
+            match judge.selects(select, node.id) {
                 Ok(true) => drop(found.entry(node.id).or_insert((node, false))),
                 Ok(false) => {}
                 Err(e) => failures.add(&node.name, e.to_string()),
@@ -55,7 +55,7 @@ pub(super) fn wanted<'a>(runbook: &Runbook, fleet: &'a Fleet, judge: &Judge, dia
     let mut wanted: Vec<Wanted> = found
         .into_values()
         .map(|(node, listed)| {
-            let group = sources.priority.as_ref().map_or(Ok(0), |p| p.integer(&judge.node_scope(node.id)));
+            let group = sources.priority.as_ref().map_or(Ok(0), |p| judge.integer(p, node.id));
             let group = group.unwrap_or_else(|e| {
                 failures.add(&node.name, e.to_string());
                 i64::MAX

@@ -30,6 +30,9 @@ impl Cook<'_> {
         let initiator =
             self.fleet.connectors_of(self.source.id).filter(|c| c.kind == ConnectorKind::Iqn).map(|c| c.connector_id.clone()).min();
         let wanted = boot_target.and_then(|t| t.iscsi_boot(initiator.as_deref().unwrap_or_default()));
+        if let Some(Err(why)) = boot_target.map(|t| t.lun()) {
+            return Err(self.left(LeftOutCode::BootUnsupported, format!("the boot volume of `{}`: {why}", self.source.name)));
+        }
         let Some(wanted) = wanted.filter(|w| !w.is_clear()) else {
             let why = format!(
                 "`boot.via: redfish-iscsi` needs a boot target of type iscsi with `target_iqn`, and `{}` has none",

@@ -101,7 +101,17 @@ impl Cook<'_> {
             bmc: !runbook.vouchers.bmc_not_enough,
             silent: self.silent(),
             levels,
+            seen_on: self.seen_on(),
+            never_hard: runbook.power.hard_off == HardOff::Never,
         }))
+    }
+
+    /// When the plan's own look saw the source On.
+    fn seen_on(&self) -> Option<Time> {
+        match self.fleet.live.get(&self.source.id) {
+            Some(Live::Answered { reading, .. }) if reading.power.runs() => Some(self.fleet.captured_at),
+            _ => None,
+        }
     }
 
     fn level(&self, level: &VoucherTemplate, plugs: &Plugs) -> Result<FenceLevel, Unfit> {

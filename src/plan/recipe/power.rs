@@ -25,7 +25,8 @@ impl Cook<'_> {
         });
         // Where nothing hard is allowed, a fence that switches off hard must not take over.
         let silent = self.silent().filter(|_| hard.is_some());
-        Step::PowerOff(PowerOff { machine: self.pair.source.clone(), soft, hard, landing: self.landing, silent, way_back })
+        let spare = Some(self.pair.destination.clone());
+        Step::PowerOff(PowerOff { machine: self.pair.source.clone(), soft, hard, landing: self.landing, silent, spare, way_back })
     }
 
     pub(super) fn power_on(&self, boot: &BootSteps) -> Step {

@@ -1,19 +1,45 @@
 //! Evaluation: total (no loops, no calls), strict about kinds, and false wherever none is compared.
 
-use super::lower::{Ast, Op, not_boolean};
+use super::lower::{Ast, Op, Path, not_boolean};
 use super::{ExpressionError, Scope, Value, shape};
 use std::cmp::Ordering;
 
 type Evaluated = Result<Value, ExpressionError>;
 
-pub(super) fn evaluate(ast: &Ast, scope: &Scope) -> Evaluated {
+/// Where the values of paths come from.
+pub(super) trait Sight {
+    fn read(&self, path: &Path) -> Value;
+}
+
+impl Sight for Scope {
+    fn read(&self, path: &Path) -> Value {
+        self.get(&path.steps)
+    }
+}
+
+/// One expression's reads, in their order, by whom they are of.
+pub(super) struct Row<'a> {
+    pub source: &'a [Value],
+    pub spare: &'a [Value],
+    /// Is it of the spare?
+    pub of_spare: &'a [bool],
+}
+
+impl Sight for Row<'_> {
+    fn read(&self, path: &Path) -> Value {
+        let side = if self.of_spare.get(path.slot) == Some(&true) { self.spare } else { self.source };
+        side.get(path.slot).cloned().unwrap_or(Value::None)
+    }
+}
+
+pub(super) fn evaluate(ast: &Ast, scope: &impl Sight) -> Evaluated {
     step(ast, scope).map_err(|e| ExpressionError { at: e.at.or(Some(ast.at)), ..e })
 }
 
-fn step(ast: &Ast, scope: &Scope) -> Evaluated {
+fn step(ast: &Ast, scope: &impl Sight) -> Evaluated {
     match &ast.op {
         Op::Constant(value) => Ok(value.clone()),
-        Op::Path(path) => Ok(scope.get(path)),
+        Op::Path(path) => Ok(scope.read(path)),
         Op::Attribute(inner, name) => Ok(evaluate(inner, scope)?.attribute(name)),
         Op::Index(list, index) => index_of(evaluate(list, scope)?, evaluate(index, scope)?),
         Op::List(items) => Ok(Value::List(items.iter().map(|i| evaluate(i, scope)).collect::<Result<_, _>>()?)),
@@ -51,7 +77,7 @@ fn step(ast: &Ast, scope: &Scope) -> Evaluated {
 }
 
 /// Is it so? A missing label is not; anything else than a boolean is an error.
-pub(super) fn truth(ast: &Ast, scope: &Scope) -> Result<bool, ExpressionError> {
+pub(super) fn truth(ast: &Ast, scope: &impl Sight) -> Result<bool, ExpressionError> {
     match evaluate(ast, scope)? {
         Value::Bool(b) => Ok(b),
         Value::None => Ok(false),

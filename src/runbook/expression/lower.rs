@@ -18,8 +18,7 @@ pub(super) struct Ast {
 #[derive(Debug)]
 pub(super) enum Op {
     Constant(Value),
-    /// A top-level name and its attributes.
-    Path(Vec<String>),
+    Path(Path),
     Attribute(Box<Ast>, String),
     Index(Box<Ast>, Box<Ast>),
     List(Vec<Ast>),
@@ -40,6 +39,14 @@ pub(super) enum Op {
     Test(Test, Box<Ast>, Vec<Ast>),
 }
 
+/// A top-level name and its attributes.
+#[derive(Debug)]
+pub(super) struct Path {
+    pub steps: Vec<String>,
+    /// Which of the expression's reads it is.
+    pub slot: usize,
+}
+
 /// A piece of a template.
 #[derive(Debug)]
 pub(super) enum Piece {
@@ -58,8 +65,8 @@ pub(super) struct Lowering<'v> {
     pub vars: &'v BTreeMap<String, serde_json::Value>,
     /// Where `not in` is written.
     pub not_in: Vec<usize>,
-    /// Paths that are read.
-    pub reads: Vec<String>,
+    /// Paths that are read, step by step.
+    pub reads: Vec<Vec<String>>,
 }
 
 pub(super) type Lowered<'v> = Result<(Ast, Shape<'v>), ExpressionError>;
@@ -155,8 +162,8 @@ impl<'v> Lowering<'v> {
             return Err(self.too_late(at, name));
         }
         let shape = Shape::of_name(name, self.names, self.vars).map_err(|(m, hint)| ExpressionError { message: m, at: Some(at), hint })?;
-        self.reads.push(name.to_owned());
-        Ok((Ast { at, op: Op::Path(vec![name.to_owned()]) }, shape))
+        self.reads.push(vec![name.to_owned()]);
+        Ok((Ast { at, op: Op::Path(Path { steps: vec![name.to_owned()], slot: self.reads.len() - 1 }) }, shape))
     }
 
     fn too_late(&self, at: usize, name: &str) -> ExpressionError {
@@ -178,18 +185,18 @@ impl<'v> Lowering<'v> {
             _ => self.lower(inner)?,
         };
         let path = match &inner.op {
-            Op::Path(steps) => steps.join("."),
+            Op::Path(path) => path.steps.join("."),
             _ => "this".to_owned(),
         };
         let shape = shape.attribute(&path, name).map_err(|(message, hint)| ExpressionError { message, at: Some(at), hint })?;
-        let Op::Path(mut steps) = inner.op else {
+        let Op::Path(mut path) = inner.op else {
             return Ok((Ast { at: inner.at, op: Op::Attribute(Box::new(inner), name.to_owned()) }, shape));
         };
         // The longer path takes the place of the one that it begins with; a path that is read by itself stays.
+        path.steps.push(name.to_owned());
         self.reads.pop();
-        self.reads.push(format!("{path}.{name}"));
-        steps.push(name.to_owned());
-        Ok((Ast { at: inner.at, op: Op::Path(steps) }, shape))
+        self.reads.push(path.steps.clone());
+        Ok((Ast { at: inner.at, op: Op::Path(path) }, shape))
     }
 
     fn item(&mut self, at: usize, get: &ast::GetItem) -> Lowered<'v> {

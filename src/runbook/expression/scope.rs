@@ -3,8 +3,9 @@
 use super::Value;
 use crate::model::*;
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What names stand for during one evaluation. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +31,7 @@ impl Scope {
         self.with_value(name, value)
     }
 
-    /// Bind `name` to a value made before: see [`node_values`].
+    /// Bind `name` to a value made before.
     #[must_use]
     pub fn with_value(mut self, name: &'static str, value: Value) -> Scope {
         match self.bound.iter_mut().find(|(n, _)| *n == name) {
@@ -40,7 +41,7 @@ impl Scope {
         self
     }
 
-    pub(super) fn get(&self, path: &[String]) -> Value {
+    pub(in crate::runbook) fn get(&self, path: &[String]) -> Value {
         let Some((name, rest)) = path.split_first() else { return Value::None };
         let Some((_, value)) = self.bound.iter().find(|(n, _)| n == name) else { return Value::None };
         let mut value = value;
@@ -57,57 +58,110 @@ impl Scope {
     }
 }
 
-/// The values of all nodes of a fleet, made in one pass: matching binds each of them many times.
-pub fn node_values(fleet: &Fleet) -> BTreeMap<NodeId, Value> {
-    let mut connectors: BTreeMap<NodeId, Vec<&VolumeConnector>> = BTreeMap::new();
-    for connector in fleet.connectors.values() {
-        connectors.entry(connector.node).or_default().push(connector);
+/// The nodes of a fleet as expressions see them. Only what is asked for is made.
+pub struct NodeValues<'a> {
+    fleet: &'a Fleet,
+    held: OnceCell<Held<'a>>,
+}
+
+#[derive(Default)]
+struct Held<'a> {
+    connectors: BTreeMap<NodeId, Vec<&'a VolumeConnector>>,
+    targets: BTreeMap<NodeId, Vec<&'a VolumeTarget>>,
+}
+
+impl<'a> NodeValues<'a> {
+    pub fn new(fleet: &'a Fleet) -> NodeValues<'a> {
+        NodeValues { fleet, held: OnceCell::new() }
     }
-    let mut targets: BTreeMap<NodeId, Vec<&VolumeTarget>> = BTreeMap::new();
-    for target in fleet.targets.values() {
-        targets.entry(target.node).or_default().push(target);
+
+    /// What stands behind `steps` at that node: `["labels", "tier"]`. None of a node that the fleet does not have.
+    pub fn read(&self, id: NodeId, steps: &[String]) -> Value {
+        let (Some(node), Some((field, rest))) = (self.fleet.nodes.get(&id), steps.split_first()) else { return Value::None };
+        // What most expressions ask for, without making the mapping around it.
+        match (field.as_str(), rest) {
+            ("labels", [label]) => node.labels.get(label).map_or(Value::None, Value::from),
+            ("failure_domain", [level]) => Value::optional(node.failure_domain.get(level)),
+            _ => {
+                let held = if matches!(field.as_str(), "connectors" | "targets") {
+                    self.held.get_or_init(|| self.hold())
+                } else {
+                    &Held::default()
+                };
+                let none = (&[] as &[_], &[] as &[_]);
+                let connectors = held.connectors.get(&id).map_or(none.0, Vec::as_slice);
+                let targets = held.targets.get(&id).map_or(none.1, Vec::as_slice);
+                let whole = field_value(node, field, self.fleet.power(id), connectors, targets);
+                rest.iter().fold(whole, |value, step| value.attribute(step))
+            }
+        }
     }
-    targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
-    let empty = || (&[] as &[_], &[] as &[_]);
-    fleet
-        .nodes
-        .values()
-        .map(|node| {
-            let (no_connectors, no_targets) = empty();
-            let connectors = connectors.get(&node.id).map_or(no_connectors, Vec::as_slice);
-            let targets = targets.get(&node.id).map_or(no_targets, Vec::as_slice);
-            (node.id, node_value(node, fleet.power(node.id), connectors, targets))
-        })
-        .collect()
+
+    fn hold(&self) -> Held<'a> {
+        let mut held = Held::default();
+        for connector in self.fleet.connectors.values() {
+            held.connectors.entry(connector.node).or_default().push(connector);
+        }
+        for target in self.fleet.targets.values() {
+            held.targets.entry(target.node).or_default().push(target);
+        }
+        held.targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
+        held
+    }
+}
+
+const FIELDS: [&str; 18] = [
+    "name",
+    "uuid",
+    "labels",
+    "failure_domain",
+    "resource_class",
+    "traits",
+    "capabilities",
+    "facts",
+    "provision_state",
+    "power_state",
+    "maintenance",
+    "maintenance_reason",
+    "instance",
+    "owner",
+    "lessee",
+    "bmc",
+    "connectors",
+    "targets",
+];
+
+fn node_value(node: &Node, power: PowerState, connectors: &[&VolumeConnector], targets: &[&VolumeTarget]) -> Value {
+    Value::map(FIELDS.map(|field| (field, field_value(node, field, power, connectors, targets))))
 }
 
 /// A node as expressions see it. Credentials are left out by construction: each field is named here.
-fn node_value(node: &Node, power: PowerState, connectors: &[&VolumeConnector], targets: &[&VolumeTarget]) -> Value {
+fn field_value(node: &Node, field: &str, power: PowerState, connectors: &[&VolumeConnector], targets: &[&VolumeTarget]) -> Value {
     let maintenance = node.maintenance.as_ref().map(|m| m.reason.as_str());
-    let instance = node
-        .instance
-        .as_ref()
-        .map_or(Value::None, |i| Value::map([("uuid", Value::text(&i.uuid.to_string())), ("name", Value::optional(i.name.as_deref()))]));
-    Value::map([
-        ("name", Value::text(&node.name)),
-        ("uuid", Value::text(&node.id.to_string())),
-        ("labels", scalars(node.labels.iter())),
-        ("failure_domain", failure_domain(&node.failure_domain)),
-        ("resource_class", Value::optional(node.resource_class.as_deref())),
-        ("traits", Value::list(node.traits.iter().map(|t| Value::text(t)))),
-        ("capabilities", texts(&node.capabilities)),
-        ("facts", facts_value(&node.facts())),
-        ("provision_state", wire(node.provision_state)),
-        ("power_state", if power == PowerState::Unknown { Value::None } else { wire(power) }),
-        ("maintenance", Value::Bool(maintenance.is_some())),
-        ("maintenance_reason", Value::optional(maintenance)),
-        ("instance", instance),
-        ("owner", Value::optional(node.owner.as_deref())),
-        ("lessee", Value::optional(node.lessee.as_deref())),
-        ("bmc", Value::map([("address", Value::text(&without_credentials(&node.bmc.address)))])),
-        ("connectors", connectors_value(connectors)),
-        ("targets", Value::list(targets.iter().map(|t| target_value(t)))),
-    ])
+    match field {
+        "name" => Value::text(&node.name),
+        "uuid" => Value::text(&node.id.to_string()),
+        "labels" => scalars(node.labels.iter()),
+        "failure_domain" => failure_domain(&node.failure_domain),
+        "resource_class" => Value::optional(node.resource_class.as_deref()),
+        "traits" => Value::list(node.traits.iter().map(|t| Value::text(t))),
+        "capabilities" => texts(&node.capabilities),
+        "facts" => facts_value(&node.facts()),
+        "provision_state" => wire(node.provision_state),
+        "power_state" if power == PowerState::Unknown => Value::None,
+        "power_state" => wire(power),
+        "maintenance" => Value::Bool(maintenance.is_some()),
+        "maintenance_reason" => Value::optional(maintenance),
+        "instance" => node.instance.as_ref().map_or(Value::None, |i| {
+            Value::map([("uuid", Value::text(&i.uuid.to_string())), ("name", Value::optional(i.name.as_deref()))])
+        }),
+        "owner" => Value::optional(node.owner.as_deref()),
+        "lessee" => Value::optional(node.lessee.as_deref()),
+        "bmc" => Value::map([("address", Value::text(&without_credentials(&node.bmc.address)))]),
+        "connectors" => connectors_value(connectors),
+        "targets" => Value::list(targets.iter().map(|t| target_value(t))),
+        _ => Value::None,
+    }
 }
 
 fn failure_domain(domain: &FailureDomain) -> Value {
@@ -123,12 +177,45 @@ fn facts_value(facts: &Facts) -> Value {
         ("sku", fact("sku")),
         ("cpu", Value::map(cpu)),
         ("memory_mib", fact("memory_mib")),
+        ("memory", group(facts, 0)),
+        ("accelerators", group(facts, 1)),
+        ("network", group(facts, 2)),
+        ("storage", group(facts, 3)),
+        ("hbas", group(facts, 4)),
         ("boot_mode", fact("boot_mode")),
         ("secure_boot", fact("secure_boot")),
         ("firmware", texts(&facts.firmware)),
         ("health", fact("health")),
         ("power_restore_policy", fact("power_restore_policy")),
     ])
+}
+
+/// What only a full reading gives.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("memory", &["modules"]),
+    ("accelerators", &["count", "models"]),
+    ("network", &["adapters", "ports", "ports_up", "speed_mbps", "link_mbps", "models"]),
+    ("storage", &["controllers", "drives", "models"]),
+    ("hbas", &["count", "ports", "models"]),
+];
+
+fn group_value(facts: &Facts, n: usize) -> Value {
+    let (group, fields) = GROUPS[n];
+    let fact = |field: &str| facts.get(&format!("{group}.{field}")).as_ref().map_or(Value::None, Value::from);
+    Value::Map(Arc::new(fields.iter().map(|field| ((*field).to_owned(), fact(field))).collect()))
+}
+
+/// Nodes that were never read in full share one value for each group: most of a large fleet may be of that kind.
+fn group(facts: &Facts, n: usize) -> Value {
+    static UNKNOWN: LazyLock<[Value; GROUPS.len()]> = LazyLock::new(|| std::array::from_fn(|n| group_value(&Facts::default(), n)));
+    let unknown = match n {
+        0 => facts.memory == MemoryFacts::default(),
+        1 => facts.accelerators == AcceleratorFacts::default(),
+        2 => facts.network == NetworkFacts::default(),
+        3 => facts.storage == StorageFacts::default(),
+        _ => facts.hbas == HbaFacts::default(),
+    };
+    if unknown { UNKNOWN[n].clone() } else { group_value(facts, n) }
 }
 
 fn connectors_value(connectors: &[&VolumeConnector]) -> Value {
@@ -177,4 +264,38 @@ fn texts(map: &BTreeMap<String, String>) -> Value {
 /// The text that a fieldless enum has on the wire.
 fn wire<T: Serialize>(value: T) -> Value {
     serde_json::to_value(value).as_ref().map_or(Value::None, Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{fleet, vars};
+    use super::super::{Expression, Names};
+    use super::*;
+
+    #[test]
+    fn a_path_read_by_itself_is_what_the_whole_node_has_there() {
+        fn paths(value: &Value, at: &[String], found: &mut Vec<Vec<String>>) {
+            found.push(at.to_vec());
+            if let Value::Map(fields) = value {
+                for (name, inner) in fields.iter() {
+                    paths(inner, &[at, &[name.clone()]].concat(), found);
+                }
+            }
+        }
+        let (fleet, web, spare) = fleet();
+        let values = NodeValues::new(&fleet);
+        for id in [web, spare] {
+            let scope = Scope::default().with("node", &fleet, id);
+            let mut all = Vec::new();
+            paths(&scope.get(&["node".to_owned()]), &["node".to_owned()], &mut all);
+            assert!(all.len() > 30);
+            for path in all.iter().filter(|p| p.len() > 1) {
+                assert_eq!(values.read(id, &path[1..]), scope.get(path), "{path:?}");
+            }
+        }
+        let text = "node.labels['a.b'] == 1 or node.labels.tier == 1 and node.failure_domain.rack != 'z'";
+        let expression = Expression::parse(text, Names::Node, &vars()).expect("an expression");
+        let row = expression.row(|path| values.read(web, &path[1..]));
+        assert_eq!(expression.holds_for(&row, &row), expression.holds(&Scope::default().with("node", &fleet, web)));
+    }
 }

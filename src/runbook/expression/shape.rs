@@ -29,12 +29,26 @@ const CPU: &[(&str, Shape<'static>)] = &[
     ("architecture", Shape::Text),
 ];
 
+const NETWORK: &[(&str, Shape<'static>)] = &[
+    ("adapters", Shape::Number),
+    ("ports", Shape::Number),
+    ("ports_up", Shape::Number),
+    ("speed_mbps", Shape::Number),
+    ("link_mbps", Shape::Number),
+    ("models", Shape::Text),
+];
+
 const FACTS: &[(&str, Shape<'static>)] = &[
     ("manufacturer", Shape::Text),
     ("model", Shape::Text),
     ("sku", Shape::Text),
     ("cpu", Shape::Fields(CPU)),
     ("memory_mib", Shape::Number),
+    ("memory", Shape::Fields(&[("modules", Shape::Number)])),
+    ("accelerators", Shape::Fields(&[("count", Shape::Number), ("models", Shape::Text)])),
+    ("network", Shape::Fields(NETWORK)),
+    ("storage", Shape::Fields(&[("controllers", Shape::Number), ("drives", Shape::Number), ("models", Shape::Text)])),
+    ("hbas", Shape::Fields(&[("count", Shape::Number), ("ports", Shape::Number), ("models", Shape::Text)])),
     ("boot_mode", Shape::Text),
     ("secure_boot", Shape::Bool),
     ("firmware", Shape::Open(&Shape::Text)),

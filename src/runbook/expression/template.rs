@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Template {
     pub text: String,
     pieces: Arc<[Piece]>,
-    reads: Vec<String>,
+    reads: Vec<Vec<String>>,
 }
 
 impl Template {

@@ -38,6 +38,7 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     node.resource_class = text(|n| n.resource_class.as_ref());
     node.traits = raw.traits.as_ref().or(defaults.traits.as_ref()).into_iter().flatten().map(|t| t.value.clone()).collect();
     node.declared_facts = raw.facts.or(&defaults.facts);
+    node.imported = raw.read_facts.as_ref().and_then(|(at, facts)| imported(reading, at, facts));
     node.identity = identity;
     node.provision_state = raw.provision_state.as_ref().or(defaults.provision_state.as_ref()).map_or_else(Default::default, |s| s.value);
     node.maintenance = raw.maintenance.as_ref().map(|reason| Maintenance { reason: reason.value.clone() });
@@ -47,6 +48,15 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     let connectors = raw.connectors.iter().map(|c| connector(id, &c.value)).collect();
     let targets = raw.targets.iter().map(|t| target(id, &t.value)).collect();
     Some(NodeRecord { node, connectors, targets })
+}
+
+fn imported(reading: &Reading<'_>, at: &At<String>, facts: &Facts) -> Option<Box<ImportedFacts>> {
+    let Some(time) = Time::parse(&at.value) else {
+        let message = format!("`{}` is not a time in UTC, like 2026-11-22T17:00:00Z", at.value);
+        reading.error(codes::WRONG_TYPE, message, &at.at);
+        return None;
+    };
+    Some(Box::new(ImportedFacts { at: time, facts: facts.clone() }))
 }
 
 /// The node's own entries over those of the defaults.

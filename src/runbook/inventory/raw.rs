@@ -2,7 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, codes};
 use crate::model::{
-    BootMode, ConnectorKind, CpuFacts, Facts, FailureDomain, Health, PowerRestorePolicy, ProvisionState, Scalar, SecretRef, VolumeType,
+    AcceleratorFacts, BootMode, ConnectorKind, CpuFacts, Facts, FailureDomain, HbaFacts, Health, MemoryFacts, NetworkFacts,
+    PowerRestorePolicy, ProvisionState, Scalar, SecretRef, StorageFacts, VolumeType,
 };
 use crate::runbook::document::{Tree, Value};
 use crate::runbook::raw::{RawSensitive, head, secret, sensitive};
@@ -29,6 +30,7 @@ pub struct RawNode {
     pub bmc: RawBmc,
     pub identity: Option<At<RawIdentity>>,
     pub facts: Facts,
+    pub read_facts: Option<(At<String>, Facts)>,
     pub maintenance: Option<At<String>>,
     pub instance: Option<RawInstance>,
     pub owner: Option<At<String>>,
@@ -149,6 +151,15 @@ fn node(f: &mut Fields<'_>) -> Option<RawNode> {
             Some(RawIdentity { system_uuid, serial_number })
         })),
     );
+    node.read_facts = f.optional(
+        "read_facts",
+        "what a BMC said, as `inventory export` writes it; a reading of one's own takes its place",
+        record("read_facts", |f| {
+            let at = f.required("at", "when the BMC said it", text("a time"));
+            let found = f.required("facts", "what it said", facts());
+            Some((at?, found?))
+        }),
+    );
     let reason = record("maintenance", |f| f.required("reason", "why", text("text")));
     node.maintenance = f.optional("maintenance", "it is in maintenance", reason);
     node.instance = f.optional(
@@ -225,6 +236,7 @@ pub fn facts() -> Record<Facts> {
                 Some(CpuFacts { model, count, cores, threads, architecture })
             }),
         );
+        let groups = groups(f);
         let memory = f.optional("memory_mib", "memory in MiB", number(1, i64::MAX));
         let boot_mode = f.optional("boot_mode", "firmware", words(&[("uefi", BootMode::Uefi), ("bios", BootMode::Bios)]));
         let secure_boot = f.optional("secure_boot", "is secure boot on?", flag());
@@ -248,8 +260,52 @@ pub fn facts() -> Record<Facts> {
             firmware: firmware.unwrap_or_default().into_iter().map(|(k, v)| (k.value, v.value)).collect(),
             health: health.map(|h| h.value),
             power_restore_policy: policy.map(|p| p.value),
+            ..groups
         })
     })
+}
+
+/// What only a full reading of a BMC gives; declared where a BMC does not say it.
+fn groups(f: &mut Fields<'_>) -> Facts {
+    fn count(f: &mut Fields<'_>, key: &'static str, about: &str) -> Option<u32> {
+        f.optional(key, about, at_least(0)).map(|n| n.small())
+    }
+    fn speed(f: &mut Fields<'_>, key: &'static str, about: &str) -> Option<u64> {
+        f.optional(key, about, number(1, i64::MAX)).and_then(|n| u64::try_from(n.value).ok())
+    }
+    fn models(f: &mut Fields<'_>) -> Option<String> {
+        f.optional("models", "models with their numbers, sorted: 2 x A, 1 x B; or none", text("text")).map(|t| t.value)
+    }
+    let memory = record("memory", |f| Some(MemoryFacts { modules: count(f, "modules", "slots that hold a module") }));
+    let accelerators = record("accelerators", |f| {
+        Some(AcceleratorFacts { count: count(f, "count", "GPUs, FPGAs, DPUs and the like"), models: models(f) })
+    });
+    let network = record("network", |f| {
+        Some(NetworkFacts {
+            adapters: count(f, "adapters", "Ethernet and InfiniBand adapters"),
+            ports: count(f, "ports", "their ports"),
+            ports_up: count(f, "ports_up", "ports with a link"),
+            speed_mbps: speed(f, "speed_mbps", "the fastest that a port can be, Mbit/s"),
+            link_mbps: speed(f, "link_mbps", "the fastest link that is up, Mbit/s"),
+            models: models(f),
+        })
+    });
+    let storage = record("storage", |f| {
+        let (controllers, drives) = (count(f, "controllers", "storage controllers"), count(f, "drives", "drives of its own"));
+        Some(StorageFacts { controllers, drives, models: models(f) })
+    });
+    let hbas = record("hbas", |f| {
+        let (number, ports) = (count(f, "count", "Fibre Channel adapters"), count(f, "ports", "their ports"));
+        Some(HbaFacts { count: number, ports, models: models(f) })
+    });
+    Facts {
+        memory: f.optional("memory", "memory modules", memory).unwrap_or_default(),
+        accelerators: f.optional("accelerators", "GPUs and the like", accelerators).unwrap_or_default(),
+        network: f.optional("network", "network adapters and ports", network).unwrap_or_default(),
+        storage: f.optional("storage", "storage controllers and drives", storage).unwrap_or_default(),
+        hbas: f.optional("hbas", "Fibre Channel host bus adapters", hbas).unwrap_or_default(),
+        ..Facts::default()
+    }
 }
 
 fn connector(f: &mut Fields<'_>) -> Option<RawConnector> {

@@ -96,6 +96,7 @@ fn node(record: &NodeRecord) -> Out {
     identity.text("serial_number", node.identity.serial_number.as_deref());
     e.put("identity", identity.map());
     e.put("facts", facts(&node.declared_facts));
+    e.put("read_facts", read_facts(node));
     e.put("maintenance", node.maintenance.as_ref().map(|m| Out::Map(vec![("reason".to_owned(), Out::Text(m.reason.clone()))])));
     e.put("instance", node.instance.as_ref().and_then(instance));
     e.text("owner", node.owner.as_deref());
@@ -146,6 +147,15 @@ fn bmc(bmc: &BmcEndpoint) -> Out {
     Out::Map(e.0)
 }
 
+/// What a BMC said, here or where it was imported from, for a store that has not read it.
+fn read_facts(node: &Node) -> Option<Out> {
+    let (at, read) = match &node.imported {
+        Some(imported) => (imported.at.max(node.facts_at.unwrap_or(imported.at)), node.live_facts.or(&imported.facts)),
+        None => (node.full_at.or(node.facts_at)?, node.live_facts.clone()),
+    };
+    Some(Out::Map(vec![("at".to_owned(), Out::Text(at.exact())), ("facts".to_owned(), facts(&read)?)]))
+}
+
 fn facts(facts: &Facts) -> Option<Out> {
     let mut e = Entries::default();
     e.text("manufacturer", facts.manufacturer.as_deref());
@@ -159,6 +169,31 @@ fn facts(facts: &Facts) -> Option<Out> {
     cpu.text("architecture", facts.cpu.architecture.as_deref());
     e.put("cpu", cpu.map());
     e.bare("memory_mib", facts.memory_mib);
+    let mut memory = Entries::default();
+    memory.bare("modules", facts.memory.modules);
+    e.put("memory", memory.map());
+    let mut accelerators = Entries::default();
+    accelerators.bare("count", facts.accelerators.count);
+    accelerators.text("models", facts.accelerators.models.as_deref());
+    e.put("accelerators", accelerators.map());
+    let mut network = Entries::default();
+    network.bare("adapters", facts.network.adapters);
+    network.bare("ports", facts.network.ports);
+    network.bare("ports_up", facts.network.ports_up);
+    network.bare("speed_mbps", facts.network.speed_mbps);
+    network.bare("link_mbps", facts.network.link_mbps);
+    network.text("models", facts.network.models.as_deref());
+    e.put("network", network.map());
+    let mut storage = Entries::default();
+    storage.bare("controllers", facts.storage.controllers);
+    storage.bare("drives", facts.storage.drives);
+    storage.text("models", facts.storage.models.as_deref());
+    e.put("storage", storage.map());
+    let mut hbas = Entries::default();
+    hbas.bare("count", facts.hbas.count);
+    hbas.bare("ports", facts.hbas.ports);
+    hbas.text("models", facts.hbas.models.as_deref());
+    e.put("hbas", hbas.map());
     e.put("boot_mode", word(facts.boot_mode));
     e.bare("secure_boot", facts.secure_boot);
     e.put("firmware", map_of(&facts.firmware, |v| Out::Text(v.clone())));

@@ -2,21 +2,41 @@
 
 use super::{Check, unique};
 use crate::diagnostic::{Diagnostic, codes, did_you_mean};
-use crate::model::{Facts, Scalar};
-use crate::runbook::raw::{Base, RawAgainst, RawMatch, RawRequire};
+use crate::model::{FactKind, Facts, Scalar};
+use crate::runbook::raw::{Base, RawAgainst, RawMatch, RawRequire, RawSpread};
 use crate::runbook::shape::At;
-use crate::runbook::{Against, BUILTIN_IDENTICAL, FactTest, Matching, Names, Prefer, Require, Rule};
+use crate::runbook::{Against, BUILTIN_IDENTICAL, FactTest, Matching, Names, Prefer, Require, Rule, SpreadRule};
 
 pub(super) fn matching(check: &Check<'_>, raw: &RawMatch) -> Option<Matching> {
     let identical = identical(check, raw);
-    unique(check, "rules", raw.require.iter().filter_map(|r| r.value.name.as_ref()).chain(raw.prefer.iter().map(|p| &p.name)));
+    unique(
+        check,
+        "rules",
+        raw.require
+            .iter()
+            .filter_map(|r| r.value.name.as_ref())
+            .chain(raw.prefer.iter().map(|p| &p.name))
+            .chain(raw.spread.iter().map(|s| &s.name)),
+    );
     let require: Vec<Option<Require>> = raw.require.iter().map(|r| require(check, r)).collect();
     let prefer = raw.prefer.iter().map(|p| {
         let when = check.expression(&p.when, Names::SpareAndSource)?;
         Some(Prefer { name: p.name.value.clone(), when, weight: p.weight.as_ref().map_or(1, At::small) })
     });
     let prefer: Vec<Option<Prefer>> = prefer.collect();
-    Some(Matching { identical, require: require.into_iter().collect::<Option<_>>()?, prefer: prefer.into_iter().collect::<Option<_>>()? })
+    let spread: Vec<Option<SpreadRule>> = raw.spread.iter().map(|s| spread(check, s)).collect();
+    Some(Matching {
+        identical,
+        require: require.into_iter().collect::<Option<_>>()?,
+        prefer: prefer.into_iter().collect::<Option<_>>()?,
+        spread: spread.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn spread(check: &Check<'_>, raw: &RawSpread) -> Option<SpreadRule> {
+    let by = check.expression(&raw.by, Names::Node);
+    let at_most = raw.at_most.as_ref().map_or(1, At::small);
+    Some(SpreadRule { name: raw.name.value.clone(), by: by?, domain: raw.domain.value.to_owned(), at_most })
 }
 
 fn identical(check: &Check<'_>, raw: &RawMatch) -> Vec<String> {
@@ -25,7 +45,7 @@ fn identical(check: &Check<'_>, raw: &RawMatch) -> Vec<String> {
     let base = written.value.base.as_ref().map_or(Base::Builtin, |b| b.value);
     let mut facts = if base == Base::Builtin { builtin() } else { Vec::new() };
     for fact in &written.value.add {
-        fact_name(check, fact, &["resource_class"]);
+        fact_name(check, fact, &["resource_class", "traits"]);
         if !facts.contains(&fact.value) {
             facts.push(fact.value.clone());
         }
@@ -50,7 +70,8 @@ fn identical(check: &Check<'_>, raw: &RawMatch) -> Vec<String> {
 fn fact_name(check: &Check<'_>, fact: &At<String>, others: &[&'static str]) -> bool {
     let name = fact.value.as_str();
     let component = name.strip_prefix("firmware.").is_some_and(|c| !c.is_empty() && !c.contains('.'));
-    if component || Facts::NAMES.contains(&name) || others.contains(&name) {
+    let capability = name.strip_prefix("capabilities.").is_some_and(|c| !c.is_empty());
+    if component || capability || Facts::NAMES.contains(&name) || others.contains(&name) {
         return true;
     }
     let known = Facts::NAMES.into_iter().chain(others.iter().copied());
@@ -124,11 +145,13 @@ enum Made {
 }
 
 fn made(fact: &str) -> Made {
-    match fact {
-        "cpu.count" | "cpu.cores" | "cpu.threads" | "memory_mib" => Made::Number,
-        "secure_boot" => Made::Truth,
-        "traits" => Made::Set,
-        _ => Made::Text,
+    if fact == "traits" {
+        return Made::Set;
+    }
+    match Facts::row(fact).map(|row| row.kind) {
+        Some(FactKind::Number) => Made::Number,
+        Some(FactKind::Truth) => Made::Truth,
+        Some(FactKind::Text) | None => Made::Text,
     }
 }
 
@@ -139,8 +162,8 @@ fn fitting(check: &Check<'_>, fact: &At<String>, test: FactTest, against: &At<Ra
     };
     let (name, kind) = (&fact.value, made(&fact.value));
     let fits = match test {
-        FactTest::Equal => kind != Made::Set,
-        FactTest::AtLeast | FactTest::AtMost => kind == Made::Number,
+        FactTest::Equal => true,
+        FactTest::AtLeast | FactTest::AtMost => kind == Made::Number || name.starts_with("firmware."),
         FactTest::SupersetOf => kind == Made::Set,
         FactTest::Matches => kind == Made::Text,
     };

@@ -10,6 +10,7 @@ pub struct RawMatch {
     pub identical: Option<At<RawIdentical>>,
     pub require: Vec<At<RawRequire>>,
     pub prefer: Vec<RawPrefer>,
+    pub spread: Vec<RawSpread>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,14 @@ pub struct RawPrefer {
     pub weight: Option<At<i64>>,
 }
 
+#[derive(Clone, Debug)]
+pub struct RawSpread {
+    pub name: At<String>,
+    pub by: At<String>,
+    pub domain: At<&'static str>,
+    pub at_most: Option<At<i64>>,
+}
+
 /// In the order in which messages list them.
 pub const TESTS: [(&str, FactTest, &str); 5] = [
     ("equal", FactTest::Equal, "the same as the source's or this value"),
@@ -64,7 +73,17 @@ pub fn shape() -> Record<RawMatch> {
         let require = f.optional("require", "further rules that a spare must meet", rules);
         let prefer =
             f.optional("prefer", "decides which spare, never whether", list_of("a list of preferences", record("preference", prefer)));
-        Some(RawMatch { identical, require: require.unwrap_or_default(), prefer: prefer.unwrap_or_default() })
+        let spread = f.optional(
+            "spread",
+            "how many of those that belong together may stand in one failure domain",
+            list_of("a list of limits", record("limit", spread)),
+        );
+        Some(RawMatch {
+            identical,
+            require: require.unwrap_or_default(),
+            prefer: prefer.unwrap_or_default(),
+            spread: spread.unwrap_or_default(),
+        })
     })
 }
 
@@ -97,4 +116,15 @@ fn prefer(f: &mut Fields<'_>) -> Option<RawPrefer> {
     let when = f.required("when", "an expression over spare and source", expression());
     let weight = f.optional("weight", "how much it counts; default 1", number(1, 1_000_000));
     Some(RawPrefer { name: name?, when: when?, weight })
+}
+
+const LEVELS: [(&str, &str); 6] =
+    [("site", "site"), ("row", "row"), ("rack", "rack"), ("chassis", "chassis"), ("slot", "slot"), ("feed", "feed")];
+
+fn spread(f: &mut Fields<'_>) -> Option<RawSpread> {
+    let name = f.required("name", "what explanations call it", text("a name"));
+    let by = f.required("by", "an expression over node; nodes for which it gives the same belong together", expression());
+    let domain = f.required("domain", "a level of failure_domain", words(&LEVELS));
+    let at_most = f.optional("at_most", "how many of them one domain may hold; default 1", number(1, 1_000_000));
+    Some(RawSpread { name: name?, by: by?, domain: domain?, at_most })
 }

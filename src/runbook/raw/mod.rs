@@ -11,7 +11,7 @@ mod secret;
 
 pub use gates::{RawApproval, RawCanary, RawLimits, RawNotify, RawWindow};
 pub use hooks::{RawAction, RawHook, RawHttp, RawPrompt};
-pub use matching::{Base, RawAgainst, RawIdentical, RawMatch, RawPrefer, RawRequire, TESTS};
+pub use matching::{Base, RawAgainst, RawIdentical, RawMatch, RawPrefer, RawRequire, RawSpread, TESTS};
 pub use policy::{RawAgent, RawBoot, RawFence, RawPower, RawVia};
 pub use secret::{RawSensitive, secret, sensitive};
 

@@ -112,4 +112,11 @@ impl World {
     pub fn has_open(&self, node: NodeId) -> bool {
         self.open.values().any(|m| m.contains(&node))
     }
+
+    /// The machine was seen On: an unused word from before is over.
+    pub fn withdraw(&mut self, node: NodeId, at: Time) {
+        if let Some(word) = self.attestations.get_mut(&node).filter(|w| w.used_by.is_none() && w.at <= at) {
+            word.expires_at = word.expires_at.min(at);
+        }
+    }
 }

@@ -82,7 +82,7 @@ async fn the_only_system_is_found_once_and_several_are_refused_by_name() {
     assert_eq!(redfish.read(&fake.unnamed()).await.expect_err("a second page").kind, FaultKind::Refused);
 
     fake.instead("GET /redfish/v1/Systems", ok(json!({"Members": null})));
-    assert_eq!(redfish.read(&fake.unnamed()).await.expect_err("none yet").kind, FaultKind::Transient);
+    assert_eq!(redfish.read(&fake.unnamed()).await.expect_err("none yet").kind, FaultKind::Answered);
 }
 
 #[tokio::test]
@@ -250,11 +250,11 @@ async fn a_busy_bmc_is_read_again_when_it_says_so_and_not_for_ever() {
 
     fake.instead(&line, status(503).header("retry-after", "3600").body("starting"));
     let fault = redfish().read(&fake.at()).await.expect_err("an hour is too long");
-    assert_eq!(fault.kind, FaultKind::Transient);
+    assert_eq!(fault.kind, FaultKind::Answered);
     assert!(fault.detail.contains("503") && fault.detail.contains("starting"), "{fault}");
 
     for (answer, kind) in
-        [(status(404), FaultKind::Transient), (status(403), FaultKind::Refused), (status(200).body("<html>"), FaultKind::Transient)]
+        [(status(404), FaultKind::Answered), (status(403), FaultKind::Refused), (status(200).body("<html>"), FaultKind::Answered)]
     {
         fake.instead(&line, answer);
         assert_eq!(redfish().read(&fake.at()).await.expect_err("no system").kind, kind);

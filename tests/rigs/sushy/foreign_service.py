@@ -84,6 +84,19 @@ def node(emulator, name):
             "target_portal": "127.0.0.1:3260", "target_iqn": f"iqn.2026-01.example:{name}", "target_lun": 1}}]}
 
 
+def hardware(site):
+    """Read in full what a service that is not ours shows, twice: once for the first time, once to find nothing changed."""
+    told = site.json("inventory", "discover")
+    check(told["read"] == len(NAMES) and not told["unread"], f"discovered: {told}")
+    node = site.json("inventory", "show", NAMES[0])
+    facts = {f["name"]: (f["value"], f["source"]) for f in node["facts"]}
+    print("sushy-tools shows: " + ", ".join(f"{name} {value}" for name, (value, source) in facts.items() if source == "bmc"))
+    missing = [n for n in ("manufacturer", "boot_mode", "health", "network.ports") if facts.get(n, ("", ""))[1] != "bmc"]
+    check(not missing, f"not read: {missing} of {facts}; partly: {told['partly']}")
+    again = site.json("inventory", "refresh")
+    check(again["read"] == len(NAMES) and not again["changed"], f"refreshed: {again}")
+
+
 def switch_over(path, emulator):
     began = time.monotonic()
     site = Site(path, landing="15s", env={"RIG_PASSWORD": PASSWORD})
@@ -94,6 +107,7 @@ def switch_over(path, emulator):
     for name in NAMES[:PAIRS]:
         emulator.system(name, {"Boot": {"BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Continuous"}})
     site.run("inventory", "import", "inventory.yaml")
+    hardware(site)
     plan = site.json("plan", "runbook.yaml")
     check(len(plan["switchovers"]) == PAIRS, f"planned {len(plan['switchovers'])} of {PAIRS}: {plan['left_out']}")
     check(all(emulator.system(n)["PowerState"] == ("On" if n.startswith("node") else "Off") for n in NAMES), "planning changed a machine")
@@ -107,7 +121,7 @@ def switch_over(path, emulator):
         if name.startswith("spare"):
             check(system["Boot"]["BootSourceOverrideTarget"] == "Pxe", f"{name} boots from {system['Boot']}")
     wrong = Site(path, env={"RIG_PASSWORD": "not-the-password"})
-    refused = wrong.run("inventory", "discover", "spare-0001", codes=(3, 4))
+    refused = wrong.run("inventory", "refresh", "spare-0001", codes=(3, 4))
     check("not-the-password" not in refused.stdout + refused.stderr, "a password was printed")
     print(f"foreign service: {PAIRS} switchovers on sushy-tools' emulator in {since(began)}, {totals['power_requests']} power requests; "
           "foreign_service: passed")

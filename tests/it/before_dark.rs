@@ -1,0 +1,119 @@
+//! What is asked before a source is switched off, and which old words do not count once it was seen On.
+
+use crate::crash::{plan_for, plan_for_runbook, runbook};
+use coldswap_sim::engine::{Event, Outcome};
+use coldswap_sim::model::*;
+use coldswap_sim::runbook::*;
+use coldswap_sim::sim::*;
+use coldswap_sim::step::{Context, Observation, Step, Verdict};
+use std::sync::Arc;
+
+fn word(fleet: &Fleet, node: NodeId) -> Attestation {
+    let (by, reason) = ("Kim".to_owned(), "pulled both cords".to_owned());
+    Attestation { id: 7, node, by, reason, at: fleet.captured_at, expires_at: fleet.captured_at + Span::mins(60), used_by: None }
+}
+
+fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
+    let mut book = runbook(fleet, ends, 4, Span::millis(300));
+    book.mode = Mode::Disaster;
+    book.power = PowerPolicy { soft_off: Span::ZERO, hard_off: HardOff::AtOnce, crash_dump: None };
+    let levels = vec![VoucherTemplate::Attestation { expires: Span::mins(20) }];
+    book.vouchers = Vouchers { bmc_not_enough: false, silent: Some(Span::secs(2)), levels };
+    book
+}
+
+fn power(fleet: &mut Fleet, node: NodeId, to: PowerState) {
+    match fleet.live.get_mut(&node) {
+        Some(Live::Answered { reading, .. }) => reading.power = to,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_on_that_a_run_saw_withdraws_every_older_word() {
+    let (fleet, ends) = fleet(2, 1);
+    let plan = Arc::new(plan_for(&fleet, &ends, 4, Span::secs(1)));
+    let mut world = World::new(fleet.clone(), 3, Faults::default());
+    world.attestations = ends.iter().map(|(source, _)| (*source, word(&fleet, *source))).collect();
+    let run = run_in(world, &plan, &[], Bugs::default());
+    for (source, _) in &ends {
+        let left = &run.world.attestations[source];
+        assert!(left.expires_at < fleet.captured_at + Span::mins(1), "the run saw it On, and yet {left:?} counts");
+    }
+}
+
+#[test]
+fn a_word_from_before_the_plan_saw_its_machine_on_counts_for_nothing() {
+    for (seen_on, want) in [(true, Outcome::RolledBack), (false, Outcome::SwitchedOver)] {
+        let (fleet, ends) = fleet(1, 1);
+        let mut seen = fleet.clone();
+        if !seen_on {
+            seen.live.insert(ends[0].0, Live::Silent(Fault::transient("no route to host")));
+        }
+        let plan = Arc::new(plan_for_runbook(&by_a_person(&fleet, &ends), &seen, Span::secs(1)));
+        let mut truth = fleet.clone();
+        power(&mut truth, ends[0].0, PowerState::Off);
+        let mut world = World::new(truth, 5, Faults::default());
+        world.dead.insert(ends[0].0);
+        let after = Attestation { at: fleet.captured_at + Span::millis(1), ..word(&fleet, ends[0].0) };
+        world.attestations.insert(ends[0].0, if seen_on { word(&fleet, ends[0].0) } else { after });
+        let run = run_in(world, &plan, &[], Bugs::default());
+        let tally = check(&plan, &fleet, &run).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(tally.into_keys().collect::<Vec<_>>(), [want], "seen On: {seen_on}\n{:#?}", run.journal);
+    }
+}
+
+#[test]
+fn a_spare_that_runs_is_found_before_the_source_is_dark() {
+    let (fleet, ends) = fleet(1, 1);
+    let (source, spare) = ends[0];
+    let plan = Arc::new(plan_for(&fleet, &ends, 4, Span::secs(1)));
+    let mut started = fleet.clone();
+    power(&mut started, spare, PowerState::On);
+    let run = run_in(World::new(started, 1, Faults::default()), &plan, &[], Bugs::default());
+    let why = run.journal.iter().find_map(|e| if let Event::RollingBack { why, .. } = &e.event { Some(why.code) } else { None });
+    assert_eq!(why, Some(ReasonCode::DestinationOn), "{:#?}", run.journal);
+    assert_eq!(run.world.fleet.nodes[&source].power_mark, None, "the source was told something");
+}
+
+#[test]
+fn what_may_never_be_switched_off_hard_is_not_by_the_fence_either() {
+    let (fleet, ends) = fleet(1, 1);
+    let verdict = |hard_off: HardOff| {
+        let mut book = runbook(&fleet, &ends, 1, Span::millis(300));
+        book.power.hard_off = hard_off;
+        let plan = plan_for_runbook(&book, &fleet, Span::secs(1));
+        let fence = plan.switchovers[0].steps.iter().find(|s| matches!(s, Step::Fence(_))).expect("a fence").clone();
+        let cx = Context::fresh(Holder { run: "r-1".into(), switchover: SwitchoverId(1) }, 1, fleet.captured_at);
+        let record =
+            |id: NodeId| Observation::Node(Arc::new(Node { reservation: Some(cx.holder.clone()), ..fleet.nodes[&id].clone() }), None);
+        let Some(Live::Answered { reading, .. }) = fleet.live.get(&ends[0].0) else { panic!("it answers") };
+        fence.evaluate(&cx, &[Observation::System(reading.clone()), record(ends[0].0), record(ends[0].1)])
+    };
+    assert_eq!(verdict(HardOff::AfterSoft), Verdict::Act);
+    assert!(matches!(verdict(HardOff::Never), Verdict::Refuse(why) if why.code == ReasonCode::SourceOn && why.text.contains("never")));
+}
+
+#[test]
+fn a_plan_says_what_holds_it_back() {
+    let (fleet, ends) = fleet(3, 1);
+    let mut book = runbook(&fleet, &ends, 2, Span::millis(300));
+    let text = |book: &Runbook| coldswap_sim::plan::render(&plan_for_runbook(book, &fleet, Span::secs(1)));
+    assert!(text(&book).contains("\nat most: 2 at once\n"), "{}", text(&book));
+    book.approval = Some(Approval { timeout: Span::mins(30), allow: false });
+    book.limits.canary = Some(Canary { count: 1, timeout: Span::mins(10), go: false });
+    book.limits.stop_after_failures = Some(Threshold::Count(2));
+    book.limits.start_rate = Some(Rate { count: 30, per: Span::mins(1) });
+    book.limits.per_domain.insert("rack".into(), 1);
+    book.windows = vec![Window::Cron { cron: "0 22 * * 6".into(), lasts: Span::mins(240), time_zone: "Europe/Berlin".into() }];
+    let text = text(&book);
+    for line in [
+        "window: `0 22 * * 6` for 4h, Europe/Berlin",
+        "approval: somebody agrees before the first step; without an answer for 30m it does not start",
+        "canary: after the first 1 somebody decides; without an answer for 10m the others do not start",
+        "at most: 2 at once, 1 in flight in one rack, starts 30/m",
+        "nothing new starts after failures: 2",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}
