@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_word_that_is_older_than_the_last_power_on_is_not_bound() {
         let directory = tempfile::tempdir().expect("directory");
-        let store = SqliteStore::open(&directory.path().join("state.db")).expect("store");
+        let store = SqliteStore::open(directory.path().join("state.db")).expect("store");
         let web = NodeId::derived("web");
         let holder = Holder { run: "r-1".into(), switchover: SwitchoverId(4) };
         store.attest(word(web, 10)).expect("kept");

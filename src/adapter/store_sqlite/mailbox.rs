@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn a_row_that_cannot_be_read_is_passed_over() {
         let directory = tempfile::tempdir().expect("directory");
-        let store = SqliteStore::open(&directory.path().join("state.db")).expect("store");
+        let store = SqliteStore::open(directory.path().join("state.db")).expect("store");
         store.save_plan(&"p-1".into(), Time(1), "{}").expect("a plan");
         let run = store.begin_run(&"p-1".into(), "test", Time(1)).expect("a run");
         for (seq, body) in [(1, r#"{"request":"of another version","more":[1]}"#), (2, "not JSON"), (3, "")] {
