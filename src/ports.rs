@@ -148,6 +148,8 @@ pub trait Store: Send + Sync {
     /// Execute a run that nobody executes, for `length` at first. [`StoreError::Locked`] where a process holds it,
     /// stopped or not; the lock goes with that process, however it ends.
     fn lock_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError>;
+    /// [`StoreError::Locked`] while a process executes the run, stopped or not. Writes nothing.
+    fn test_lock(&self, run: &RunId) -> Result<(), StoreError>;
     /// The last executor of a run, living or dead.
     fn lease(&self, run: &RunId) -> Result<Option<Lease>, StoreError>;
     /// Refused with [`StoreError::Superseded`] when `token` is not the newest. A lease that has ended and was not taken

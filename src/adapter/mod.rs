@@ -13,6 +13,7 @@ mod process;
 pub mod redfish;
 pub mod secrets;
 pub mod store_sqlite;
+mod watchdog;
 
 use crate::model::Gate;
 

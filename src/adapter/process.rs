@@ -2,6 +2,7 @@
 //! given up.
 
 use super::hooks::Tail;
+use super::watchdog;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -21,7 +22,7 @@ pub(super) fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// A program and everything that it started. Nothing of it outlives its run being given up.
+/// A program and everything that it started. Nothing of it outlives its run being given up, or coldswap being killed.
 pub(super) struct Group {
     pid: Option<Pid>,
     pub(super) child: Child,
@@ -29,7 +30,9 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn of(child: Child) -> Group {
-        Group { pid: child.id().and_then(|id| Pid::from_raw(id.cast_signed())), child }
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        pid.into_iter().for_each(watchdog::watch);
+        Group { pid, child }
     }
 
     fn signal(&self, signal: Signal) {
@@ -70,6 +73,7 @@ impl Drop for Group {
         if self.child.id().is_some() {
             self.signal(Signal::KILL);
         }
+        self.pid.into_iter().for_each(watchdog::forget);
     }
 }
 

@@ -7,11 +7,11 @@ use super::look::{ASKED_AT_ONCE, look};
 use super::site::Site;
 use super::{Failure, control, files, output, reports};
 use crate::diagnostic::Source;
-use crate::executor::{Claim, Control, Ended, ExecuteError, Gathered, Looks, Ports, claim, entries, execute, take_over};
+use crate::executor::{Claim, Control, Ended, Gathered, Looks, Ports, claim, entries, execute, take_over};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::plan::{self, PLAN_FORMAT, Plan};
-use crate::ports::{Lease, Store, StoreError};
+use crate::ports::{Bmc, Lease, Store, StoreError};
 use crate::report::{self, ExitCode, Report};
 use crate::runbook::Runbook;
 use std::path::Path;
@@ -35,8 +35,16 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     let ports = bench.site.ports();
     let bmc = Arc::clone(&ports.bmc);
     let done = fresh(global, args, (&runbook, &source), &bench.site, ports, &go).await;
-    bmc.close().await;
+    log_out(&*bmc, &done).await;
     done
+}
+
+/// A BMC has few sessions, and one that is left open keeps others out for half an hour. Only who was superseded says
+/// nothing more to any BMC, not even good-bye: its sessions end by themselves.
+pub async fn log_out<T>(bmc: &dyn Bmc, done: &Result<T, Failure>) {
+    if !matches!(done, Err(Failure::Superseded { .. })) {
+        bmc.close().await;
+    }
 }
 
 /// Plan, ask, and carry it out.
@@ -86,17 +94,18 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     if !agreed(global, &plan, go)? {
         return Ok(ExitCode::Refused);
     }
+    let bmc = Arc::clone(&ports.bmc);
+    let done = looked_again(global, &site, ports, plan, go).await;
+    log_out(&*bmc, &done).await;
+    done
+}
+
+/// Remember what the BMCs say now, and begin.
+async fn looked_again(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
-    let gathered = Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await;
-    let gathered = match gathered {
-        Ok(gathered) => gathered,
-        Err(fault) => {
-            ports.bmc.close().await;
-            return Err(fault.into());
-        }
-    };
-    learn(global, &site, &ports, &gathered).await;
-    begin(global, &site, ports, plan, go).await
+    let gathered = Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await?;
+    learn(global, site, &ports, &gathered).await;
+    begin(global, site, ports, plan, go).await
 }
 
 /// A saved plan says so by its `format_version`, a runbook by its `apiVersion`, whatever the file is called. One that was cut
@@ -169,10 +178,10 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
             .hint("`coldswap show` still tells what happened"));
     }
     // Another process is at it: then a pause is what is to be lifted.
-    match ports.store.lock_run(&run, Span::ZERO) {
+    match ports.store.test_lock(&run) {
         _ if args.take_over => {}
         Err(StoreError::Locked { .. }) => return super::people::wait_for(global, &site, &row, args.by.as_deref(), Request::Resume).await,
-        other => drop(other?),
+        other => other?,
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
     // Only what was named just now: a run with machines in flight does not wait for a place that its runbook names.
@@ -204,10 +213,8 @@ pub async fn carry_out(
     let run = claim.run().clone();
     let mut live = Live::new(plan.clone(), global.quiet);
     let ended = execute(plan.clone(), claim, ports.clone(), control, &mut live).await;
-    // Who was superseded says nothing more to any BMC, not even good-bye: its sessions end by themselves.
-    if !matches!(ended, Err(ExecuteError::Store(StoreError::Superseded { .. }))) {
-        ports.bmc.close().await;
-    }
+    let ended = ended.map_err(Failure::from);
+    log_out(&*ports.bmc, &ended).await;
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));

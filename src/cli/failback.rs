@@ -4,7 +4,7 @@
 //! runbook the way home uses what the run's own plan says of fence, power, boot and matching; hooks cannot be had from
 //! it (they were rendered for the other direction), so a run that had hooks asks for a runbook or for `--without-hooks`.
 
-use super::apply::{Go, agreed, begin, learn, make_report};
+use super::apply::{Go, agreed, begin, learn, log_out, make_report};
 use super::args::{FailbackArgs, Global};
 use super::look::{Looked, look_home};
 use super::site::Site;
@@ -43,12 +43,17 @@ pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failu
     }
     let ports = site.ports();
     let nodes: BTreeSet<NodeId> = away.chosen.iter().flat_map(|(s, _)| [s.source.node, s.destination.node]).collect();
-    let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
-    if args.keep {
-        ports.bmc.close().await;
-        return keep(global, &site, &away, &gathered, args);
+    let bmc = std::sync::Arc::clone(&ports.bmc);
+    let done: Result<ExitCode, Failure> = async {
+        let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
+        if args.keep {
+            return keep(global, &site, &away, &gathered, args);
+        }
+        go_home(global, &site, ports, &away, gathered, args).await
     }
-    go_home(global, &site, ports, &away, gathered, args).await
+    .await;
+    log_out(&*bmc, &done).await;
+    done
 }
 
 /// The run that is named, or the newest one that took the named node somewhere.
@@ -152,7 +157,6 @@ async fn go_home(
     plan.left_out.sort_by(|a, b| a.name.cmp(&b.name));
     super::plan::save(&site.store, &plan)?;
     if let Some(out) = args.out.as_ref().filter(|_| saves) {
-        ports.bmc.close().await;
         files::write_whole(out, super::plan::pretty(&plan)?.as_bytes())?;
         let saved = format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display());
         output::print(global, || plan::render(&plan) + &saved, || json!(plan));

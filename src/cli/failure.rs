@@ -16,6 +16,8 @@ pub enum Failure {
     Diagnostics(Diagnostics, Vec<Source>),
     /// Words, a hint, and the exit code.
     Said { message: String, hint: Option<String>, code: ExitCode },
+    /// Another process has taken the run over: this one says nothing more to anybody but its own terminal.
+    Superseded { message: String, hint: Option<String> },
 }
 
 impl Failure {
@@ -51,13 +53,8 @@ impl Failure {
                 output::tell(diagnostics.tally());
                 ExitCode::Refused
             }
-            Failure::Said { message, hint, code } => {
-                output::tell(format!("error: {}", printable_lines(&message)));
-                if let Some(hint) = hint {
-                    output::tell(format!("hint: {}", printable_lines(&hint)));
-                }
-                code
-            }
+            Failure::Said { message, hint, code } => say(&message, hint.as_deref(), code),
+            Failure::Superseded { message, hint } => say(&message, hint.as_deref(), ExitCode::Resumable),
         }
     }
 
@@ -82,14 +79,22 @@ impl Failure {
                 };
                 json!({"code": named, "message": message, "hint": hint})
             }
+            Failure::Superseded { message, hint } => json!({"code": ExitCode::Resumable.word(), "message": message, "hint": hint}),
         }
     }
+}
+
+fn say(message: &str, hint: Option<&str>, code: ExitCode) -> ExitCode {
+    output::tell(format!("error: {}", printable_lines(message)));
+    if let Some(hint) = hint {
+        output::tell(format!("hint: {}", printable_lines(hint)));
+    }
+    code
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         // A disk that is full and a store that cannot be written are no bugs, and nothing was touched yet.
-        let code = if matches!(error, StoreError::Superseded { .. }) { ExitCode::Resumable } else { ExitCode::Refused };
         let hint = match &error {
             StoreError::Locked { run, by: Some(_) } => Some(format!(
                 "if it hangs or is stopped, `coldswap resume {run} --take-over` goes on in its place once its lease has ended"
@@ -101,7 +106,10 @@ impl From<StoreError> for Failure {
             }
             _ => None,
         };
-        Failure::Said { message: error.to_string(), hint, code }
+        match error {
+            StoreError::Superseded { .. } => Failure::Superseded { message: error.to_string(), hint },
+            _ => Failure::Said { message: error.to_string(), hint, code: ExitCode::Refused },
+        }
     }
 }
 

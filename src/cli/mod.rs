@@ -59,25 +59,27 @@ pub fn main() -> ExitCode {
     start_logs(&cli);
     // One provider for every TLS connection of the process; a second installation is refused and of no consequence.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::tell(format!("error: the runtime cannot be started: {error}"));
-            return crate::report::ExitCode::Bug.into();
-        }
-    };
     let json = output::is_json(&cli.global);
-    let result = guarded(|| runtime.block_on(dispatch(cli)));
-    runtime.shutdown_background();
+    // The runtime panics where it lacks descriptors, so it is built under guard as well.
+    let result = guarded(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = guarded(|| runtime.block_on(dispatch(cli)));
+        runtime.shutdown_background();
+        Ok::<_, std::io::Error>(result)
+    });
     let code = match result {
-        Some(Ok(code)) => {
+        Some(Ok(Some(Ok(code)))) => {
             if json && code != crate::report::ExitCode::Done {
                 output::failed(&serde_json::json!({"code": code.word(), "message": code.meaning(), "hint": null}));
             }
             code
         }
-        Some(Err(failure)) => failure.tell(json),
-        None => {
+        Some(Ok(Some(Err(failure)))) => failure.tell(json),
+        Some(Err(error)) => {
+            output::tell(format!("error: the runtime cannot be started: {error}"));
+            crate::report::ExitCode::Bug
+        }
+        Some(Ok(None)) | None => {
             output::tell("error: a bug in coldswap, told above; nothing more is sent");
             output::tell("hint: `coldswap runs` shows what was going on, and `coldswap resume` looks again and goes on");
             let code = crate::report::ExitCode::Bug;

@@ -66,13 +66,10 @@ async fn ask(global: &Global, id: &str, by: Option<&str>, request: Request) -> R
     let site = Site::of_id(global, id)?;
     let run = RunId(id.to_owned());
     let Some(row) = site.store.run(&run)? else { return Err(super::runs::unknown(&site, id)) };
-    match site.store.lock_run(&run, Span::ZERO) {
+    match site.store.test_lock(&run) {
         Err(StoreError::Locked { .. }) => wait_for(global, &site, &row, by, request).await,
         Err(other) => Err(other.into()),
-        Ok(lock) => {
-            drop(lock);
-            nobody(global, &site, &row, by, request).await
-        }
+        Ok(()) => nobody(global, &site, &row, by, request).await,
     }
 }
 
@@ -95,12 +92,12 @@ pub async fn wait_for(global: &Global, site: &Site, row: &RunRow, by: Option<&st
                 }
             };
         }
-        if let Ok(_lock) = store.lock_run(run, Span::ZERO) {
+        if store.test_lock(run).is_ok() {
             break;
         }
         tokio::time::sleep(LOOK).await;
     }
-    let by = match store.lock_run(run, Span::ZERO) {
+    let by = match store.test_lock(run) {
         Err(StoreError::Locked { by: Some(by), .. }) => format!(". It is held by {by}; if that hangs: `coldswap resume {run} --take-over`"),
         _ => format!(", and `coldswap resume {run}` acts on it"),
     };

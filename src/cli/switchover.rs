@@ -52,7 +52,7 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
     let ports = bench.site.ports();
     let bmc = std::sync::Arc::clone(&ports.bmc);
     let done = looked_at(global, &runbook, &bench.site, ports, how).await;
-    bmc.close().await;
+    super::apply::log_out(&*bmc, &done).await;
     done
 }
 

@@ -231,7 +231,8 @@ fn paced(plan: &Plan, progress: &Progress) -> Option<(Rate, Time)> {
 }
 
 /// Has the run failed so often that nothing new may start? Cumulative since a person last resumed it, switchovers that
-/// are on their way back counted: a limit of 2 lets the second failure begin no third switchover.
+/// are on their way back counted: a limit of 2 lets the second failure begin no third switchover. What somebody asked to
+/// be taken back, or not to begin, has not failed.
 ///
 /// Fails closed: a run that stops too early costs a `resume`, one that goes on costs machines.
 pub(super) fn brake(plan: &Plan, failures: u32, going_back: u32) -> Option<Reason> {

@@ -148,7 +148,7 @@ impl Engine {
                 }
                 _ => {}
             }
-            self.going_back += u32::from(matches!(track.phase, Phase::Back | Phase::CuttingOff));
+            self.going_back += u32::from(track.fails());
             self.flights.push(Flight::new(state, track.begun, quiet_until));
         }
     }

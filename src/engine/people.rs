@@ -192,7 +192,6 @@ impl Engine {
         let (id, group) = (self.plan.switchovers[index].id, self.plan.switchovers[index].group);
         self.admission.withdraw(group, index);
         self.record(now, Event::Finished { switchover: id, outcome: Outcome::Skipped, why: Some(why), debt: None, hook: None });
-        self.failures += 1;
     }
 
     /// Between two commands: turn back if somebody asked for it. While a command is on its way its answer is waited

@@ -55,6 +55,8 @@ pub struct Track {
     pub answer: Option<Answer>,
     /// Who wants it taken back.
     pub recalled: Option<String>,
+    /// It went back, or never began, because somebody asked for it: nothing has failed.
+    pub asked_back: bool,
     /// What a person said of where its volumes are.
     pub moved: Option<bool>,
     /// Something is owed.
@@ -135,6 +137,7 @@ impl Progress {
             debt: None,
             answer: None,
             recalled: None,
+            asked_back: false,
             moved: None,
             owes: false,
         };
@@ -218,9 +221,9 @@ impl Progress {
         Ok(())
     }
 
-    /// Switchovers that ended otherwise than switched over.
+    /// Switchovers that ended otherwise than switched over, or than somebody asked for.
     pub fn failures(&self) -> u32 {
-        let failed = |t: &&Track| matches!(t.phase, Phase::Finished(o) if o != Outcome::SwitchedOver);
+        let failed = |t: &&Track| matches!(t.phase, Phase::Finished(o) if t.has_failed(o));
         u32::try_from(self.tracks.iter().filter(failed).count()).unwrap_or(u32::MAX)
     }
 

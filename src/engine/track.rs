@@ -29,6 +29,24 @@ impl Track {
         matches!(self.phase, Phase::Finished(Outcome::Stopped | Outcome::InDoubt)) && self.owes
     }
 
+    /// Does this end count as a failure? Not where it is what somebody asked for; one that could not even be taken back
+    /// does.
+    pub(super) fn has_failed(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::SwitchedOver => false,
+            Outcome::RolledBack | Outcome::Skipped => !self.asked_back,
+            Outcome::Stopped | Outcome::InDoubt => true,
+        }
+    }
+
+    /// It is on its way back, and not because somebody asked for it.
+    pub(super) fn fails(&self) -> bool {
+        match self.phase {
+            Phase::Back => !self.asked_back,
+            phase => phase == Phase::CuttingOff,
+        }
+    }
+
     /// Number of the step in hand, from 1.
     pub fn number(&self) -> u32 {
         u32::try_from(self.cursor + 1).unwrap_or(u32::MAX)
@@ -43,7 +61,7 @@ impl Track {
             }
             Event::Achieved { step, fence, how, .. } if here(*step, self) => {
                 if let Some(voucher) = fence {
-                    self.fence = Some(held(voucher));
+                    self.fence = self.counts(voucher).then(|| held(voucher));
                 }
                 if let (Some(Step::NoteDebt(note)), true) = (self.path(forward).get(self.cursor), *how != How::AlreadySo) {
                     self.debt = Some(format!("`{}`: {}", note.machine.name, note.debt));
@@ -64,7 +82,8 @@ impl Track {
                 self.attempt += 1;
                 self.intended = false;
             }
-            Event::RollingBack { .. } if self.phase == Phase::Forward && !self.past_return => {
+            Event::RollingBack { why, .. } if self.phase == Phase::Forward && !self.past_return => {
+                self.asked_back = why.code == ReasonCode::Asked;
                 self.detour = self.way_back(forward);
                 self.turn(Phase::Back);
             }
@@ -80,6 +99,7 @@ impl Track {
             Event::Settled { .. } if self.owes && matches!(self.phase, Phase::Finished(_)) => self.owes = false,
             Event::Finished { outcome: Outcome::Skipped, .. } if self.phase == Phase::Waiting => {
                 self.phase = Phase::Finished(Outcome::Skipped);
+                self.asked_back = true;
             }
             Event::Finished { outcome, debt, .. } if self.in_flight() => {
                 self.phase = Phase::Finished(*outcome);
@@ -106,6 +126,15 @@ impl Track {
         if void {
             self.fence = None;
             self.spoke = Some(entry.at);
+        }
+    }
+
+    /// A word that was given before its machine was seen or told On stands in for nothing. The fence asks the same of what
+    /// it sees; here it is asked of the journal.
+    fn counts(&self, voucher: &Voucher) -> bool {
+        match voucher {
+            Voucher::Agents(_) => true,
+            Voucher::Attestation { at, .. } => self.spoke.is_none_or(|spoke| spoke < *at),
         }
     }
 

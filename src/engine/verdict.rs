@@ -353,7 +353,7 @@ impl Engine {
     /// land after its undo was found already so.
     pub(super) fn turn_back(&mut self, now: Time, index: usize, why: Reason, hook: Option<HookResult>) {
         self.record(now, Event::RollingBack { switchover: self.id(index), why, hook });
-        self.going_back += 1;
+        self.going_back += u32::from(self.progress.tracks[index].fails());
         self.flights[index].fresh_step();
         let until = self.flights[index].quiet_until.max(now);
         self.rest(index, until);
@@ -374,11 +374,9 @@ impl Engine {
         });
         let debt = debt.or_else(|| self.progress.tracks[index].debt.clone());
         let id = switchover.id;
-        if matches!(self.progress.tracks[index].phase, Phase::Back | Phase::CuttingOff) {
-            self.going_back -= 1;
-        }
+        self.going_back -= u32::from(self.progress.tracks[index].fails());
         self.record(now, Event::Finished { switchover: id, outcome, why, debt, hook });
-        self.failures += u32::from(outcome != Outcome::SwitchedOver);
+        self.failures += u32::from(self.progress.tracks[index].has_failed(outcome));
         self.admission.ended(&self.plan, index);
         self.flights[index].state = State::Over;
     }

@@ -123,6 +123,8 @@ pub enum ReasonCode {
     Window,
     /// The look contradicts what a person said.
     Contradicted,
+    /// The destination's boot configuration is not the one that was set, just before the start.
+    BootChanged,
 }
 
 impl fmt::Display for ReasonCode {

@@ -149,11 +149,16 @@ impl Attestation {
         self.expires_at.min(self.at + expires)
     }
 
-    /// Bind it to a switchover: compare and set. Binding it again to the same one changes nothing.
+    /// Bind it to a switchover: compare and set. Binding it again to the same one changes nothing. `mark`: the last power
+    /// command that any run sent to the machine.
     ///
     /// # Errors
-    /// [`FaultKind::Refused`] where it has expired or another switchover has used it.
-    pub fn bind(&mut self, holder: &Holder, now: Time) -> Result<(), Fault> {
+    /// [`FaultKind::Refused`] where it has expired, another switchover has used it, or the machine was told On since.
+    pub fn bind(&mut self, holder: &Holder, now: Time, mark: Option<PowerMark>) -> Result<(), Fault> {
+        if let Some(mark) = mark.filter(|mark| mark.reset.starts() && self.at <= mark.sent_at) {
+            let text = format!("the attestation of {} is older than the {} that was sent at {}", self.by, mark.reset, mark.sent_at);
+            return Err(Fault::refused(text));
+        }
         match &self.used_by {
             Some(used) if used == holder => return Ok(()),
             Some(used) => return Err(Fault::refused(format!("the attestation of {} was used by {used} already", self.by))),
@@ -199,10 +204,13 @@ mod tests {
             expires_at: Time(10),
             used_by: None,
         };
-        assert!(word.clone().bind(&holder("r-1"), Time(10)).is_err());
-        word.bind(&holder("r-1"), Time(9)).expect("in time");
-        word.bind(&holder("r-1"), Time(99)).expect("its own again");
-        assert!(word.bind(&holder("r-2"), Time(9)).expect_err("used").detail.contains("r-1"));
+        assert!(word.clone().bind(&holder("r-1"), Time(10), None).is_err());
+        let mark = |reset, at| Some(PowerMark { reset, sent_at: Time(at), lands_by: Time(at) });
+        assert!(word.clone().bind(&holder("r-1"), Time(9), mark(ResetType::On, 0)).expect_err("told On").detail.contains("older"));
+        word.bind(&holder("r-1"), Time(9), mark(ResetType::ForceOff, 5)).expect("an off proves it no lie");
+        word.bind(&holder("r-1"), Time(99), mark(ResetType::On, -1)).expect("its own again");
+        assert!(word.clone().bind(&holder("r-1"), Time(9), mark(ResetType::ForceOn, 3)).is_err(), "its own, and told On since");
+        assert!(word.bind(&holder("r-2"), Time(9), None).expect_err("used").detail.contains("r-1"));
         assert_eq!(word.counts_until(Span::secs(30)), Time(10));
     }
 }

@@ -32,6 +32,9 @@ pub enum LeftOutCode {
     Silent,
     /// Its BMC does not answer in a disaster, and the runbook names nobody else who may vouch that it is off.
     SilentInDisaster,
+    /// Its BMC is there and does not say what it is asked: a wrong password, a locked account, a certificate that is not
+    /// trusted, errors only.
+    BmcRefuses,
     /// Another machine answers at its BMC's address.
     WrongMachine,
     /// Its BMC does not say which machine it speaks for.
@@ -256,6 +259,14 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
     use LeftOutCode as C;
     let name = &node.name;
     match fleet.live.get(&node.id)? {
+        // It is there, so that no agent and nobody's word counts against it: the fence would only find that out later.
+        Live::Silent(fault) if !fault.is_silence() => {
+            let text = format!(
+                "the BMC of `{name}` is there and does not say what it is asked ({fault}), and nobody may vouch for a machine whose BMC is there; correct its \
+                 account, address or certificate in the inventory, or make it silent (unplug it), then plan again"
+            );
+            obstacle(C::BmcRefuses, text)
+        }
         // Kept, with the fence that the runbook names.
         Live::Silent(_) if runbook.mode == Mode::Disaster && !runbook.vouchers.levels.is_empty() => None,
         Live::Silent(fault) if runbook.mode == Mode::Disaster => {

@@ -62,7 +62,7 @@ pub fn compose(
         }
     }
     cx.hooks(HookPoint::PostMigration, after, &mut steps)?;
-    steps.push(cx.power_on());
+    steps.push(cx.power_on(&boot));
     steps.push(Step::AwaitBoot(AwaitBoot {
         pair: cx.pair.clone(),
         boot_progress: runbook.boot.ready.contains(&BootReady::BootProgress) && cx.destination.abilities.boot_progress,

@@ -56,6 +56,7 @@ impl<'p> Fold<'p> {
         run.started_at.get_or_insert(Stamp::new(entry.at));
         run.as_of = Some(Stamp::new(entry.at));
         run.resumed += u32::from(matches!(entry.event, Event::RunResumed | Event::TakenOver { .. }));
+        run.taken_over += u32::from(matches!(entry.event, Event::TakenOver { .. }));
         run.paused = self.progress.paused.clone();
         run.decisions.extend(decision(entry));
         self.waits.hear(self.plan, &self.progress, entry);
@@ -184,6 +185,7 @@ fn run_of(plan: &Plan, about: &About) -> RunReport {
         ended_at: None,
         as_of: None,
         resumed: 0,
+        taken_over: 0,
         paused: None,
         decisions: Vec::new(),
         coldswap: about.coldswap.clone(),

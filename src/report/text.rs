@@ -71,10 +71,9 @@ fn head(page: &mut Page, report: &Report) {
     page.field(2, "plan", &format!("{} of store {}", run.plan, run.store));
     if let (Some(from), Some(to)) = (run.started_at, run.as_of) {
         let took = report.totals.took.as_ref().map(Took::brief).unwrap_or_default();
-        let again = match run.resumed {
-            0 => String::new(),
-            n => format!(", taken up again {}", times(n)),
-        };
+        let told = |n: u32, what: &str| if n == 0 { String::new() } else { format!(", {what} {}", times(n)) };
+        let resumed = run.resumed.saturating_sub(run.taken_over);
+        let again = told(resumed, "taken up again") + &told(run.taken_over, "taken over");
         page.field(2, "time", &format!("{from} to {to}, {took}{again}"));
     }
     page.field(2, "by", &format!("coldswap {}", run.coldswap));

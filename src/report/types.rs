@@ -27,6 +27,10 @@ impl About {
     }
 }
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// Report of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
@@ -59,6 +63,9 @@ pub struct RunReport {
     pub as_of: Option<Stamp>,
     /// How often another process took the run up again.
     pub resumed: u32,
+    /// How often of these it was taken over from a process that held it and did not go on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken_over: u32,
     /// Why nothing new starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Reason>,

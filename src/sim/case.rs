@@ -90,6 +90,8 @@ pub fn faults_of(rng: &mut Rng) -> Faults {
         slow_power_ms: rng.below(550),
         hook_fails: rng.below(15),
         button: if rng.percent(30) { rng.below(12) } else { 0 },
+        null_power: rng.below(6),
+        tampered: if rng.percent(30) { rng.below(20) } else { 0 },
         ..Faults::default()
     }
 }
@@ -154,18 +156,26 @@ fn check_end(disaster: bool, s: &Switchover, before: &Fleet, run: &Run, outcome:
     let want = |what: &str, holds: bool| if holds { Ok(()) } else { Err(what.to_owned()) };
     want("a volume is lost", at(source) + at(destination) == had)?;
     let pressed = world.buttons_pressed > 0;
+    if outcome == Some(Outcome::SwitchedOver) {
+        let opens = match world.fleet.live.get(&source) {
+            Some(Live::Answered { boot, .. }) => boot.iscsi.as_ref().is_some_and(|i| !i.is_clear()),
+            _ => false,
+        };
+        want("the source's firmware opens what is the destination's now, and nothing is owed", !opens || node(source).debt.is_some())?;
+    }
     match outcome {
         Some(Outcome::SwitchedOver) => {
             want("the source is not Off", pressed || world.was_fed(source) || world.fleet.power(source) == PowerState::Off)?;
             want("the destination is not On", world.fleet.power(destination) == PowerState::On)?;
             want("the volumes are not at the destination", at(destination) == had)?;
-            want("the destination has not opened its volume", world.has_open(destination))?;
+            want("the destination has not opened its volume", world.tampered_unseen(destination) || world.has_open(destination))?;
             want("the source is not in maintenance", node(source).maintenance.is_some())?;
             want("the instance is not at the destination", node(destination).instance == before.nodes[&source].instance)?;
             want("a node is still held", node(source).reservation.is_none() && node(destination).reservation.is_none())
         }
         Some(Outcome::RolledBack | Outcome::Skipped) | None => {
-            // A disaster's source is left as it is: Off, once it was switched off.
+            // A disaster's source is left as it is: Off, once it was switched off. So is one that a person switched off.
+            let disaster = disaster || world.pulled.contains(&source);
             want("the source is dark", disaster || world.fleet.power(source) == PowerState::On)?;
             want("the source has not opened its volume", disaster || world.has_open(source))?;
             want("the volumes are not at the source", at(source) == had)?;

@@ -60,6 +60,8 @@ struct Tale {
     flying: BTreeSet<SwitchoverId>,
     failed: BTreeSet<SwitchoverId>,
     turned: BTreeSet<SwitchoverId>,
+    /// Taken back because somebody asked for it.
+    asked: BTreeSet<SwitchoverId>,
     /// Failures that were there when somebody let the run go on.
     known: usize,
     over: BTreeSet<SwitchoverId>,
@@ -159,16 +161,22 @@ impl Tale {
                 self.failed.remove(switchover);
                 self.over.remove(switchover);
             }
+            Event::RollingBack { switchover, why, .. } if why.code == ReasonCode::Asked => {
+                self.asked.insert(*switchover);
+                self.open.remove(&switchover.to_string());
+            }
             Event::RollingBack { switchover, .. } | Event::CuttingOff { switchover, .. } => {
                 self.turned.insert(*switchover);
                 self.open.remove(&switchover.to_string());
             }
-            Event::Finished { switchover, outcome, .. } => {
+            Event::Finished { switchover, outcome, why, .. } => {
                 self.flying.remove(switchover);
                 self.turned.remove(switchover);
                 self.over.insert(*switchover);
                 self.open.remove(&switchover.to_string());
-                if *outcome != Outcome::SwitchedOver {
+                let never_began = *outcome == Outcome::Skipped && why.as_ref().is_some_and(|w| w.code == ReasonCode::Asked);
+                let asked = never_began || self.asked.contains(switchover) && matches!(outcome, Outcome::RolledBack | Outcome::Skipped);
+                if *outcome != Outcome::SwitchedOver && !asked {
                     self.failed.insert(*switchover);
                 }
             }

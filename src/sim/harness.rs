@@ -44,12 +44,27 @@ pub struct Bugs {
     pub fence_survives_on: bool,
     /// An attestation counts though it has expired or was used.
     pub attestation_believed: bool,
+    /// A person's word counts however old it is.
+    pub any_word_counts: bool,
+    /// PowerOn does not ask what the destination's firmware opens.
+    pub start_boot_not_asked: bool,
+    /// What a node owes is not seen where its restore policy and its maintenance are given back.
+    pub debt_not_seen: bool,
+    /// Whoever answers is taken for the machine that was meant.
+    pub any_machine_believed: bool,
 }
 
 impl Bugs {
     fn distort(self) -> bool {
-        let believes = self.acknowledgement_believed || self.agent_exit_believed || self.attestation_believed;
-        believes || self.no_fence || self.live_on_overridden || self.fence_survives_on
+        let believes = [
+            self.acknowledgement_believed,
+            self.agent_exit_believed,
+            self.attestation_believed,
+            self.any_word_counts,
+            self.any_machine_believed,
+        ];
+        let deaf = [self.no_fence, self.live_on_overridden, self.fence_survives_on, self.start_boot_not_asked, self.debt_not_seen];
+        believes.contains(&true) || deaf.contains(&true)
     }
 }
 
@@ -100,10 +115,15 @@ struct Beliefs {
     plugs_off: bool,
     sources: BTreeSet<NodeId>,
     asked: BTreeMap<usize, (Vec<Query>, Option<Command>)>,
+    /// What each node's firmware was last told to open.
+    boots: BTreeMap<NodeId, BootSettings>,
 }
 
 impl Beliefs {
     fn note(&mut self, order: &Order) {
+        if let Order::Act(_, Command::SetBoot { node, settings }) = order {
+            self.boots.insert(*node, settings.clone());
+        }
         match order {
             Order::Look(ticket, queries) => self.asked.insert(ticket.index(), (queries.clone(), None)),
             Order::Act(ticket, command) => self.asked.insert(ticket.index(), (Vec::new(), Some(command.clone()))),
@@ -124,13 +144,24 @@ impl Beliefs {
                 let Some((queries, _)) = self.asked.get(&ticket.index()) else { return };
                 let asks_others = queries.iter().any(|q| matches!(q, Query::Plug(_) | Query::Attestation(_)));
                 let guard = queries.iter().filter(|q| matches!(q, Query::System(_))).count() > 1;
+                // Only PowerOn's look asks for both ends, the volumes, and one boot configuration.
+                let start = matches!(queries.last(), Some(Query::Boot(_))) && queries.iter().any(|q| matches!(q, Query::SameVolume(_)));
                 for (query, seen) in queries.iter().zip(seen) {
+                    if let (Query::Boot(node), true) = (query, start && bugs.start_boot_not_asked)
+                        && let (Observation::Boot(boot), Some(set)) = (&mut *seen, self.boots.get(node))
+                        && !self.sources.contains(node)
+                    {
+                        boot.clone_from(set);
+                    }
                     let deaf = (bugs.live_on_overridden && asks_others) || (bugs.fence_survives_on && guard);
                     if let Query::System(node) = query
                         && deaf
                         && self.sources.contains(node)
                     {
                         *seen = Observation::Unreadable(Fault::transient("not heard"));
+                    }
+                    if let (Observation::Node(node, _), true) = (&mut *seen, bugs.debt_not_seen && queries.len() == 2) {
+                        std::sync::Arc::make_mut(node).debt = None;
                     }
                     if let (Observation::Plug(state), true) = (&mut *seen, self.plugs_off) {
                         *state = PlugState::Off;
@@ -141,9 +172,15 @@ impl Beliefs {
                         word.at = Time(i64::MAX / 4);
                         word.expires_at = Time(i64::MAX / 2);
                     }
+                    if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.any_word_counts) {
+                        word.at = Time(i64::MAX / 4);
+                    }
                     if let (Query::System(node), Observation::System(reading)) = (query, seen) {
                         if let Some(believed) = self.power.get(node) {
                             reading.power = *believed;
+                        }
+                        if bugs.any_machine_believed {
+                            reading.identity.system_uuid = Some(node.to_string());
                         }
                         if bugs.no_fence && guard && self.sources.contains(node) {
                             reading.power = PowerState::Off;

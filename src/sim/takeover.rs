@@ -2,7 +2,7 @@
 //! then the first one wakes up and goes on where it was (rule S2).
 
 use super::{Faults, Run, Stage, World};
-use crate::engine::{Engine, Entry, EventLog, LogError, Order, Ready, TakeOver};
+use crate::engine::{Engine, Entry, Event, EventLog, LogError, Order, Ready, TakeOver, Told};
 use crate::model::*;
 use crate::plan::Plan;
 use crate::step::Command;
@@ -24,6 +24,8 @@ pub struct Pause {
     /// From 1.
     pub point: u64,
     pub stopped: Stopped,
+    /// Not at that point but at the first from there on at which it has a power-off in hand: what can do most harm.
+    pub with_power_off: bool,
     /// The first executor wakes up at this turn of the second, or when that has ended.
     pub wakes_at: u32,
 }
@@ -115,7 +117,12 @@ fn first(run: &mut Run, mut engine: Engine, pause: Pause) -> Option<InHand> {
         let ready = engine.ready(run.world.now);
         let (done, wake) = (ready.done(), ready.wake_at());
         run.points += u64::from(!ready.entries().is_empty());
-        let here = run.points == pause.point && !ready.entries().is_empty();
+        let off = |entry: &Entry| matches!(entry.event, Event::Intended { command: Told::Reset { reset, .. }, .. } if !reset.starts());
+        let fits = match pause.with_power_off {
+            true => run.points >= pause.point && ready.entries().iter().any(off),
+            false => run.points == pause.point,
+        };
+        let here = fits && !ready.entries().is_empty();
         if here && pause.stopped == Stopped::BeforeStoring {
             return Some(InHand::Events(ready));
         }

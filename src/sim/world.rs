@@ -1,7 +1,9 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
+mod people;
 mod unheard;
 
+use self::people::impostor;
 use super::Rng;
 use super::queue::Queue;
 use super::volumes::same_volume;
@@ -38,6 +40,12 @@ pub struct Faults {
     pub agent_blind: u64,
     /// Somebody plugs a source in again that an agent switched off, and its BMC with it.
     pub replugged: u64,
+    /// Somebody writes another boot configuration into a destination, or its BMC forgets it, per one that was set.
+    pub tampered: u64,
+    /// Somebody goes to a source whose BMC is silent, pulls its cords and attests that it is off, per source.
+    pub attested: u64,
+    /// A BMC gives no power state (null) for once.
+    pub null_power: u64,
 }
 
 enum Happening {
@@ -50,6 +58,10 @@ enum Happening {
     Button(NodeId),
     /// A feed that came back.
     Feed(NodeId),
+    /// Somebody else writes a destination's boot configuration.
+    Tamper(NodeId),
+    /// A person switches a machine off by hand and vouches for it.
+    Attests(NodeId),
     /// A BMC that answers nothing from here, and one that answers again.
     Dies(NodeId),
     Revives(NodeId),
@@ -91,6 +103,14 @@ pub struct World {
     /// When a feed came back, and when a destination was told On: what nobody could see in time is no breach.
     fed: BTreeMap<NodeId, Time>,
     ordered_on: BTreeMap<NodeId, Time>,
+    /// When a destination's boot configuration was last changed behind everybody's back.
+    tampered: BTreeMap<NodeId, Time>,
+    /// Machines that a person switched off by hand.
+    pub pulled: BTreeSet<NodeId>,
+    /// From when on another machine answers at a source's address: it is Off, and its firmware opens nothing.
+    pub impostors: BTreeMap<NodeId, Time>,
+    /// A planted bug: the store binds a word however old it is.
+    pub binds_any_word: bool,
     /// Two machines on one volume after a feed came back behind everybody's back.
     pub unseen: u32,
 }
@@ -114,6 +134,10 @@ impl World {
             attestations: BTreeMap::new(),
             fed: BTreeMap::new(),
             ordered_on: BTreeMap::new(),
+            tampered: BTreeMap::new(),
+            pulled: BTreeSet::new(),
+            impostors: BTreeMap::new(),
+            binds_any_word: false,
             unseen: 0,
             fleet,
         };
@@ -121,6 +145,13 @@ impl World {
             if world.rng.percent(world.faults.dead) {
                 let after = if world.rng.percent(50) { 0 } else { world.rng.below(4_000) };
                 world.at(after, Happening::Dies(source));
+            }
+            if world.rng.percent(world.faults.attested) {
+                // Now and then twice: the first word is too old by the time that it is needed.
+                for _ in 0..=world.rng.below(2) {
+                    let after = world.rng.below(60_000);
+                    world.at(after, Happening::Attests(source));
+                }
             }
         }
         let on: Vec<NodeId> = world.fleet.nodes.keys().copied().filter(|n| world.fleet.power(*n) == PowerState::On).collect();
@@ -147,13 +178,6 @@ impl World {
         self.shown.remove(&node);
         if let Some(node) = self.fleet.nodes.get_mut(&node) {
             node.power_mark = Some(mark);
-        }
-    }
-
-    /// The machine was seen On: an unused word from before is over.
-    pub fn withdraw(&mut self, node: NodeId, at: Time) {
-        if let Some(word) = self.attestations.get_mut(&node).filter(|w| w.used_by.is_none() && w.at <= at) {
-            word.expires_at = word.expires_at.min(at);
         }
     }
 
@@ -193,8 +217,15 @@ impl World {
                 let delay = 1 + self.rng.below(20);
                 self.at(delay, Happening::Reply(Input::Told(ticket, result)));
             }
-            Happening::Late(command) => drop(self.perform(&command)),
+            Happening::Late(command) => {
+                self.started_unheard(&command);
+                drop(self.perform(&command));
+            }
             Happening::Land(node, reset) => self.land(node, reset),
+            Happening::Tamper(node) => self.tamper(node),
+            Happening::Attests(node) => self.attests(node),
+            // One that came back with its feed stays: a feed that comes back behind a silent BMC nobody could see.
+            Happening::Dies(node) if self.fed.contains_key(&node) => {}
             Happening::Dies(node) => drop(self.dead.insert(node)),
             Happening::Revives(node) => drop(self.dead.remove(&node)),
             Happening::Feed(node) => {
@@ -217,6 +248,13 @@ impl World {
         }
         self.fleet.captured_at = self.now;
         match query {
+            Query::System(id) | Query::Boot(id) if self.impostors.get(id).is_some_and(|from| *from <= self.now) => impostor(query),
+            Query::System(id) if self.rng.percent(self.faults.null_power) => match meaning::answer(&self.fleet, query) {
+                Observation::System(reading) if !self.dead.contains(id) => {
+                    Observation::System(SystemReading { power: PowerState::Unknown, ..reading })
+                }
+                _ => Observation::Unreadable(Fault::transient("no answer")),
+            },
             Query::System(id) | Query::Boot(id) if self.dead.contains(id) => Observation::Unreadable(Fault::transient("no route to host")),
             Query::Plug(_) if self.rng.percent(self.faults.agent_blind) => Observation::Unreadable(Fault::unknown("the agent gave up")),
             // A plug is off when its machine is: what an agent's status says is true here, as what a BMC says is.
@@ -267,8 +305,9 @@ impl World {
             Command::Agents(calls) => return self.switch_off(calls),
             Command::UseAttestation { node, holder } => {
                 let now = self.now;
+                let mark = self.fleet.nodes.get(node).and_then(|n| n.power_mark).filter(|_| !self.binds_any_word);
                 match self.attestations.get_mut(node) {
-                    Some(word) => word.bind(holder, now)?,
+                    Some(word) => word.bind(holder, now, mark)?,
                     None => return Err(Fault::refused("there is none")),
                 }
             }
@@ -284,7 +323,10 @@ impl World {
                 if delay == 0 { self.land(*node, *reset) } else { self.at(delay, Happening::Land(*node, *reset)) }
             }
             Command::SetBoot { .. } | Command::SetRestorePolicy { .. } if self.rng.percent(self.faults.ignored) => {}
-            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } => meaning::obey(&mut self.fleet, command)?,
+            Command::SetBoot { .. } | Command::SetRestorePolicy { .. } => {
+                meaning::obey(&mut self.fleet, command)?;
+                self.may_be_tampered(command);
+            }
             Command::Change(change) => {
                 self.check_move(change);
                 change.nodes().iter().for_each(|node| drop(self.shown.remove(node)));
@@ -300,30 +342,14 @@ impl World {
         Ok(None)
     }
 
-    /// Every plug is switched, or not, late or at once, whatever the agents say of it.
-    fn switch_off(&mut self, calls: &[AgentCall]) -> Result<Option<HookResult>, Fault> {
-        let lies = self.rng.percent(self.faults.agent_lies);
-        for node in calls.iter().filter_map(plugged) {
-            if lies && self.rng.percent(50) {
-                continue;
-            }
-            let delay = if self.faults.slow_power_ms > 0 { self.rng.below(self.faults.slow_power_ms) } else { 0 };
-            self.at(delay, Happening::Land(node, ResetType::ForceOff));
-            if self.rng.percent(self.faults.replugged) {
-                let later = delay + self.rng.below(6_000);
-                self.at(later, Happening::Feed(node));
-            }
-        }
-        if lies && self.rng.percent(50) { Err(Fault::unknown("exit 1")) } else { Ok(None) }
-    }
-
     /// A volume must not change hands while somebody has it open.
     fn check_move(&mut self, change: &Change) {
         if let Change::MoveTarget { target, to, .. } = change
             && let Some(target) = self.fleet.targets.get(target)
             && target.node != *to
             && let Some(boot) = target.iscsi_boot("")
-            && let Some(who) = self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to))
+            && let Some(who) =
+                self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to && !self.tampered_unseen(**n)))
         {
             self.violations.push(format!("S1: `{}` moved to {to} while {who} has it open", target.volume_id));
         }
@@ -361,24 +387,13 @@ impl World {
         let fed = machines.iter().filter_map(|n| self.fed.get(n)).max();
         let told = machines.iter().filter_map(|n| self.ordered_on.get(n)).max();
         let unseen = matches!((fed, told), (Some(fed), Some(told)) if *fed + LOOK > *told);
+        let several: Vec<NodeId> = machines.iter().copied().collect();
+        let unseen = unseen || several.iter().any(|n| self.tampered_unseen(*n));
+        let machines = several;
         if machines.len() > 1 && unseen {
             self.unseen += 1;
         } else if machines.len() > 1 {
             self.violations.push(format!("S1: {} lun {} is open on {machines:?}", iscsi.target, iscsi.lun));
         }
-    }
-
-    /// From then on its BMC answers.
-    pub fn revive(&mut self, node: NodeId, after: Span) {
-        self.at(after.0, Happening::Revives(node));
-    }
-
-    /// Did its feed come back behind everybody's back?
-    pub fn was_fed(&self, node: NodeId) -> bool {
-        self.fed.contains_key(&node)
-    }
-
-    pub fn has_open(&self, node: NodeId) -> bool {
-        self.open.values().any(|m| m.contains(&node))
     }
 }

@@ -114,11 +114,16 @@ impl ConfigureBoot {
 /// alone; the next step looks at both machines again before it does anything.
 fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Vec<Query> {
     let (source, destination) = (pair.source.node, pair.destination.node);
-    let boot = if settings.iscsi.is_some() { Query::Boot(node) } else { Query::Override(node) };
+    let boot = boot_query(node, settings);
     if cx.sent {
         return vec![boot];
     }
     vec![boot, Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
+}
+
+/// The question for what `settings` say: the override alone costs no request beside the look at the system.
+pub(super) fn boot_query(node: NodeId, settings: &BootSettings) -> Query {
+    if settings.iscsi.is_some() { Query::Boot(node) } else { Query::Override(node) }
 }
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {
@@ -140,7 +145,7 @@ fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation
     }
 }
 
-fn describe(settings: &BootSettings) -> String {
+pub(super) fn describe(settings: &BootSettings) -> String {
     let iscsi =
         settings.iscsi.as_ref().map(|i| if i.is_clear() { "opens nothing".to_owned() } else { format!("{} lun {}", i.target, i.lun) });
     let over = settings.boot_override.as_ref().map(|o| match (o.target.as_deref(), o.enabled.as_deref()) {

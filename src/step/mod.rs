@@ -6,6 +6,7 @@
 //! an arm in each `match` below, and its place in `plan/recipe.rs`.
 
 mod ask;
+mod await_boot;
 mod boot;
 mod confirm;
 mod fence;
@@ -20,6 +21,7 @@ mod reserve;
 mod restore;
 
 pub use ask::*;
+pub use await_boot::*;
 pub use boot::*;
 pub use confirm::*;
 pub use fence::*;
@@ -36,8 +38,18 @@ use crate::model::*;
 use serde::{Deserialize, Serialize};
 
 /// What the steps guard, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] =
-    &[guard::GATES, nmi::GATES, restore::GATES, fence::GATES, reserve::GATES, boot::GATES, record::GATES, power::GATES, hook::GATES];
+pub const GATES: &[&[Gate]] = &[
+    guard::GATES,
+    nmi::GATES,
+    restore::GATES,
+    fence::GATES,
+    reserve::GATES,
+    boot::GATES,
+    record::GATES,
+    power::GATES,
+    await_boot::GATES,
+    hook::GATES,
+];
 
 /// Wire names are stable: plans and reports of every version carry them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

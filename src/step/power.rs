@@ -1,6 +1,7 @@
 //! Power: off, the fence, on, the boot, and the way back.
 
 use super::ask::SILENCE;
+use super::boot::{boot_query, describe as describe_boot};
 use super::guard::{destination_off, leaves_open, source_off};
 use super::reserve::{held, unreadable};
 use super::*;
@@ -119,6 +120,9 @@ pub struct PowerOn {
     pub landing: Span,
     /// Looked at once more: each must be recorded at the destination and nowhere else.
     pub targets: Vec<(TargetId, String)>,
+    /// What the destination's firmware was told to open, where this plan told it: asked once more just before the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<BootSettings>,
 }
 
 impl PowerOn {
@@ -134,6 +138,7 @@ impl PowerOn {
             queries.push(Query::Target(*target));
             queries.push(Query::SameVolume(*target));
         }
+        queries.extend(self.boot.as_ref().map(|boot| boot_query(self.pair.destination.node, boot)));
         queries
     }
 
@@ -145,6 +150,10 @@ impl PowerOn {
             Seen::Off => {}
             Seen::Wrong(why) => return Verdict::Refuse(why),
             Seen::On if cx.begun => return Verdict::Satisfied,
+            // A BMC that gives no power state has not said that anything starts.
+            Seen::Neither(why) if matches!(&seen[1], Observation::System(s) if s.power == PowerState::Unknown) => {
+                return Verdict::Wait(why);
+            }
             Seen::Neither(why) if cx.begun || why.code == ReasonCode::Silent => return Verdict::Wait(why),
             Seen::Neither(why) if why.code != ReasonCode::InTransition => return Verdict::Wait(why),
             Seen::On | Seen::Neither(_) => {
@@ -174,7 +183,29 @@ impl PowerOn {
                 return verdict;
             }
         }
-        Verdict::Act
+        match (&self.boot, seen.get(4 + 2 * self.targets.len())) {
+            (Some(boot), Some(seen)) => self.opens_what_it_should(boot, seen),
+            _ => Verdict::Act,
+        }
+    }
+
+    /// Between the step that set it and this one lie hooks, and whoever else has a way to the BMC.
+    fn opens_what_it_should(&self, boot: &BootSettings, seen: &Observation) -> Verdict {
+        match seen {
+            Observation::Boot(now) if now.shows(boot) => Verdict::Act,
+            Observation::Boot(now) => {
+                let name = &self.pair.destination.name;
+                let text = format!(
+                    "the boot configuration of `{name}` was changed after it had been set: it is \"{}\" and must be \"{}\"; find out \
+                     who changed it, or whether its BMC forgets it",
+                    describe_boot(now),
+                    describe_boot(boot)
+                );
+                Verdict::Refuse(Reason::new(ReasonCode::BootChanged, text))
+            }
+            Observation::Unreadable(fault) => unreadable("the boot configuration", fault),
+            other => unreachable!("a query for a boot configuration gives one, not {other:?}"),
+        }
     }
 
     pub(super) fn command(&self, _: &Context) -> Option<Command> {
@@ -202,83 +233,15 @@ impl PowerOn {
     }
 }
 
-/// The destination's operating system has control, as far as its BMC can tell; and the source is still off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AwaitBoot {
-    pub pair: Pair,
-    /// BootProgress counts where the BMC has it; else being On does, and the post-boot hooks decide.
-    pub boot_progress: bool,
-    pub timeout: Span,
-}
-
-impl AwaitBoot {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
-    }
-
-    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        // S1's last look, once after boot.
-        if let Err(verdict) = source_off(cx, &self.pair.source, &seen[0]) {
-            return verdict;
-        }
-        let name = &self.pair.destination.name;
-        match power_of(&self.pair.destination, &seen[1]) {
-            Seen::On => {}
-            Seen::Wrong(why) => return Verdict::Refuse(why),
-            Seen::Neither(why) => return Verdict::Wait(why),
-            Seen::Off => return Verdict::Wait(Reason::new(ReasonCode::TimedOut, format!("`{name}` is Off again"))),
-        }
-        match &seen[1] {
-            Observation::System(reading) if self.boot_progress => match reading.boot_progress {
-                Some(BootProgress::OsRunning) => Verdict::Satisfied,
-                progress => {
-                    let text = match progress {
-                        Some(BootProgress::OsBootStarted) => format!("the operating system of `{name}` has started and is not running yet"),
-                        Some(_) => format!("`{name}` is still in its firmware"),
-                        None => format!("`{name}` reports no boot progress yet"),
-                    };
-                    Verdict::Wait(Reason::new(ReasonCode::TimedOut, text))
-                }
-            },
-            _ => Verdict::Satisfied,
-        }
-    }
-
-    pub(super) fn command(&self, _: &Context) -> Option<Command> {
-        None
-    }
-
-    pub(super) fn undo(&self) -> Undo {
-        Undo::Nothing
-    }
-
-    pub(super) fn patience(&self, _: u32) -> Patience {
-        Patience { wait: self.timeout, ..Patience::device(self.timeout) }
-    }
-
-    pub(super) fn subject(&self) -> String {
-        self.pair.destination.name.clone()
-    }
-
-    pub(super) fn change_text(&self) -> (String, String) {
-        let what = if self.boot_progress { "BootProgress OSRunning" } else { "On; its post-boot hooks tell the rest" };
-        (String::new(), what.into())
-    }
-
-    pub(super) fn remark(&self) -> String {
-        format!("at most {}", self.timeout)
-    }
-}
-
 gates! {
     "power-off", "a silent BMC keeps the power-off from being seen: the question is left to the fence",
         Open, "the fence asks again, and more strictly", an_agent_switches_off_what_a_dead_bmc_cannot;
     "started by us", "a destination that is On counts as started only when this run meant to start it",
         Closed, "somebody else's start opens whatever its firmware names", a_destination_that_is_on_already_is_not_taken_for_started;
+    "destination's boot configuration", "it is read once more just before the start, and must be what was set",
+        Closed, "a machine opens what its firmware names, and somebody else may have written it since",
+        a_boot_configuration_that_is_changed_before_the_start;
     "everything back", "the source is started again only when all its records and boot settings are back and the spare is Off",
         Closed, "a source that starts without its volumes, or beside its spare, is worse than one that is dark",
         going_back_without_standing_still;
-    "boot progress", "booted means BootProgress OSRunning; where the BMC has none, On counts and the post-boot hooks decide",
-        Open, "most BMCs have no BootProgress, and a machine that runs must not be reported lost for that",
-        a_bmc_without_boot_progress_is_believed_when_on;
 }

@@ -92,16 +92,24 @@ pub struct NoteDebt {
 
 impl NoteDebt {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::Node(self.machine.node), Query::Boot(self.machine.node)]
+        let node = self.machine.node;
+        vec![Query::Node(node), Query::Boot(node), Query::System(node)]
     }
 
+    /// Nothing is owed only where the machine's own BMC shows that its firmware opens nothing: another machine's boot
+    /// configuration says nothing of it.
     pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
         let node = match record(&self.machine, seen) {
             Ok((node, _)) => node,
             Err(wait) => return wait,
         };
+        let itself = match &seen[2] {
+            Observation::System(reading) => self.machine.identity.recognises(&reading.identity) == Some(true),
+            Observation::Unreadable(_) => false,
+            other => unreachable!("a look at a system gives a reading, not {other:?}"),
+        };
         match &seen[1] {
-            Observation::Boot(boot) if boot.shows(&self.settings) && node.debt.is_none() => Verdict::Satisfied,
+            Observation::Boot(boot) if itself && boot.shows(&self.settings) && node.debt.is_none() => Verdict::Satisfied,
             Observation::Boot(_) | Observation::Unreadable(_) if node.debt.as_ref() == Some(&self.debt) => Verdict::Satisfied,
             Observation::Boot(_) | Observation::Unreadable(_) => Verdict::Act,
             other => unreachable!("a query for a boot configuration gives one, not {other:?}"),

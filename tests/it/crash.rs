@@ -177,7 +177,7 @@ fn a_fence_that_is_recorded_is_not_sent_again() {
 fn a_template_sees_the_world_of_its_step() {
     let (fleet, pairs) = fleet(1, 2);
     let mut book = runbook(&fleet, &pairs, 1, Span::millis(300));
-    let text = "{{ source.targets | length }} {{ destination.targets | length }}";
+    let text = "{{ source.targets | length }} {{ destination.targets | length }} {{ source.instance.name }}";
     for hook in &mut book.hooks {
         let argv = vec![Template::parse(text, Names::Switchover, &BTreeMap::new()).expect("a template")];
         hook.action = ActionTemplate::Run { argv, env: BTreeMap::new(), directory: None, digest: None };
@@ -190,7 +190,9 @@ fn a_template_sees_the_world_of_its_step() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(seen, ["2 0", "2 0", "0 2", "0 2"], "two before the move, two after it");
+    // The destination as it is at that step; the source as it was, since that is what a hook after the move asks about.
+    let [before, after] = ["2 0 source-00-instance", "2 2 source-00-instance"];
+    assert_eq!(seen, [before, before, after, after]);
 }
 
 mod planted {

@@ -58,29 +58,29 @@ fn each_gate_names_a_test_that_is_there_and_none_is_forgotten() {
     }
 }
 
-fn one() -> (Fleet, Plan) {
+pub fn one() -> (Fleet, Plan) {
     let (fleet, ends) = fleet(1, 1);
     let plan = plan_for(&fleet, &ends, 1, Span::secs(1));
     (fleet, plan)
 }
 
-fn holder() -> Holder {
+pub fn holder() -> Holder {
     Holder { run: "r-1".into(), switchover: SwitchoverId(1) }
 }
 
 /// What the first step that fits says of this world.
-fn verdict(plan: &Plan, fleet: &Fleet, begun: bool, wanted: impl Fn(&Step) -> bool) -> Verdict {
+pub fn verdict(plan: &Plan, fleet: &Fleet, begun: bool, wanted: impl Fn(&Step) -> bool) -> Verdict {
     let step = plan.switchovers[0].steps.iter().find(|s| wanted(s)).expect("such a step");
     asked(step, fleet, begun)
 }
 
-fn asked(step: &Step, fleet: &Fleet, begun: bool) -> Verdict {
+pub fn asked(step: &Step, fleet: &Fleet, begun: bool) -> Verdict {
     let cx = Context { begun, sent: begun, ..Context::fresh(holder(), 1, fleet.captured_at) };
     let seen: Vec<Observation> = step.observes(&cx).iter().map(|q| meaning::answer(fleet, q)).collect();
     step.evaluate(&cx, &seen)
 }
 
-fn code(verdict: Verdict) -> Option<ReasonCode> {
+pub fn code(verdict: Verdict) -> Option<ReasonCode> {
     match verdict {
         Verdict::Refuse(why) | Verdict::Wait(why) | Verdict::Level(_, why) => Some(why.code),
         Verdict::Act | Verdict::Satisfied => None,
@@ -88,7 +88,7 @@ fn code(verdict: Verdict) -> Option<ReasonCode> {
 }
 
 /// Both machines held and Off.
-fn held_and_off(fleet: &mut Fleet) {
+pub fn held_and_off(fleet: &mut Fleet) {
     fleet.nodes.values_mut().for_each(|n| n.reservation = Some(holder()));
     for live in fleet.live.values_mut() {
         if let Live::Answered { reading, .. } = live {
@@ -97,7 +97,19 @@ fn held_and_off(fleet: &mut Fleet) {
     }
 }
 
-fn reading(fleet: &mut Fleet, node: NodeId) -> &mut SystemReading {
+/// Everything is done but the start: the volumes are at the destination, and its firmware opens them.
+pub fn moved_and_set(fleet: &mut Fleet, plan: &Plan) {
+    let (source, destination) = (plan.switchovers[0].source.node, plan.switchovers[0].destination.node);
+    fleet.targets.values_mut().filter(|t| t.node == source).for_each(|t| t.node = destination);
+    let set = plan.switchovers[0]
+        .steps
+        .iter()
+        .find(|s| matches!(s, Step::ConfigureBoot(_)))
+        .and_then(|s| s.command(&Context::fresh(holder(), 1, fleet.captured_at)));
+    meaning::obey(fleet, &set.expect("a boot configuration")).expect("set");
+}
+
+pub fn reading(fleet: &mut Fleet, node: NodeId) -> &mut SystemReading {
     match fleet.live.get_mut(&node) {
         Some(Live::Answered { reading, .. }) => reading,
         other => panic!("{other:?}"),
@@ -171,8 +183,8 @@ fn a_volume_that_is_attached_twice_is_not_moved() {
 fn a_destination_that_is_on_already_is_not_taken_for_started() {
     let (mut fleet, plan) = one();
     held_and_off(&mut fleet);
-    let (source, destination) = (plan.switchovers[0].source.node, plan.switchovers[0].destination.node);
-    fleet.targets.values_mut().filter(|t| t.node == source).for_each(|t| t.node = destination);
+    let destination = plan.switchovers[0].destination.node;
+    moved_and_set(&mut fleet, &plan);
     let on = |s: &Step| matches!(s, Step::PowerOn(_));
     assert_eq!(verdict(&plan, &fleet, false, on), Verdict::Act);
     reading(&mut fleet, destination).power = PowerState::On;

@@ -176,6 +176,45 @@ fn the_canary_stops_by_default_and_a_resume_asks_again() {
     assert_eq!(count(&run, |e| matches!(e, Event::Asked { .. })), 2);
 }
 
+/// A request is no failure, and a failure is one: the limit is met exactly.
+#[test]
+fn what_a_person_asked_to_be_taken_back_has_not_failed() {
+    let (fleet, pairs) = stage();
+    let limited = |more: &dyn Fn(&mut Runbook)| {
+        plan_of(&fleet, &pairs, |r| {
+            r.limits.at_once = 1;
+            r.limits.stop_after_failures = Some(Threshold::Count(1));
+            more(r);
+        })
+    };
+    let back = |ids: &[u32]| {
+        let requests = ids.iter().map(|id| Request::RollBack { switchover: Some(SwitchoverId(*id)) }).collect();
+        mail(fleet.captured_at + Span::secs(1), requests)
+    };
+    // Some that wait, and the one in flight.
+    let (run, tally) = told(&limited(&|_| ()), &fleet, back(&[1, 5, 6])).expect("all well");
+    assert_eq!(tally, Tally::from([(Outcome::SwitchedOver, 5), (Outcome::RolledBack, 1), (Outcome::Skipped, 2)]));
+    assert_eq!(count(&run, |e| matches!(e, Event::Paused { .. })), 0);
+    // The last two fail: the first of them ends it, unless somebody took it back before.
+    let failing = limited(&|r| {
+        let mut ask = prompt("ask", HookPoint::PreShutdown, "bad", Span::secs(1));
+        ask.when = Some(Expression::parse("source.labels.tier == 1", Names::Switchover, &BTreeMap::new()).expect("an expression"));
+        r.hooks.push(ask);
+    });
+    let (run, tally) = told(&failing, &fleet, Stage::default()).expect("all well");
+    assert_eq!(tally, Tally::from([(Outcome::SwitchedOver, 6), (Outcome::RolledBack, 1)]));
+    assert_eq!(count(&run, |e| matches!(e, Event::Paused { why, .. } if why.code == ReasonCode::Limit)), 1);
+    let (run, tally) = told(&failing, &fleet, back(&[7])).expect("all well");
+    assert_eq!(tally, Tally::from([(Outcome::SwitchedOver, 6), (Outcome::Skipped, 1), (Outcome::RolledBack, 1)]));
+    assert_eq!(count(&run, |e| matches!(e, Event::Paused { .. })), 0, "nothing is left to be stopped");
+    let two = limited(&|r| {
+        r.limits.stop_after_failures = Some(Threshold::Count(2));
+        r.hooks.push(prompt("ask", HookPoint::PreShutdown, "bad", Span::secs(1)));
+    });
+    let (_, tally) = told(&two, &fleet, back(&[1, 3])).expect("all well");
+    assert_eq!(tally, Tally::from([(Outcome::RolledBack, 3), (Outcome::Skipped, 1)]), "two that failed, and what was asked for");
+}
+
 #[test]
 fn a_prompt_that_nobody_answers_takes_its_default() {
     let (fleet, pairs) = stage();

@@ -1,5 +1,6 @@
 //! Hooks against real programs and a real socket.
 
+use crate::cli::{Place, RUNBOOK};
 use coldswap::adapter::hooks::{HookOptions, Hooks};
 use coldswap::adapter::secrets::SystemSecrets;
 use coldswap::model::*;
@@ -244,4 +245,33 @@ async fn in_a_lab_only_hooks_that_say_so_run_and_nothing_leaves_the_machine() {
             .expect("a result")
             .succeeded
     );
+}
+
+/// A real `kill -9`: the hook in hand ends with everything that it started; what a hook left running on purpose stays.
+#[test]
+fn a_hook_ends_when_the_program_is_killed() {
+    let place = Place::new(Span(50));
+    let leaves = "{name: leaves, run: [/bin/sh, -c, 'sleep 60 >/dev/null 2>&1 & echo $! > left']}";
+    let hangs = "{name: hangs, run: [/bin/sh, -c, 'sleep 60 & echo $! > below; echo $$ > own; wait']}";
+    let hooks = format!("hooks: {{pre-shutdown: [{leaves}, {hangs}]}}\n");
+    place.write("gated.yaml", &(RUNBOOK.replace("[web-1, web-2]", "[web-1]") + &hooks));
+    let mut child = place.spawn(&["apply", "gated.yaml", "--yes"]);
+    let pid = |name: &str| std::fs::read_to_string(place.path(name)).unwrap_or_default().trim().to_owned();
+    let began = std::time::Instant::now();
+    while pid("own").is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (own, below, left) = (pid("own"), pid("below"), pid("left"));
+    assert!(!gone(&own) && !gone(&below) && !gone(&left));
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let began = std::time::Instant::now();
+    while !(gone(&own) && gone(&below)) {
+        assert!(began.elapsed() < Duration::from_secs(5), "the hook lives on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!gone(&left), "it was left running by a hook that had ended");
+    let left = rustix::process::Pid::from_raw(left.parse().expect("a number")).expect("a process");
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).expect("it is ended");
 }

@@ -23,6 +23,9 @@ const CRUEL: Faults = Faults {
     agent_lies: 0,
     agent_blind: 0,
     replugged: 0,
+    tampered: 0,
+    attested: 0,
+    null_power: 0,
 };
 
 fn plan_of(pairs: u32) -> Plan {

@@ -12,7 +12,13 @@ fn drawn(seed: u64, points: u64) -> (Faults, Pause) {
     let mut rng = Rng(seed ^ 0x7A4E_0FE4);
     let faults = faults_of(&mut rng);
     let stopped = WAYS[rng.below(3) as usize];
-    (faults, Pause { point: 1 + rng.below(points), stopped, wakes_at: rng.below(400) as u32 })
+    (faults, Pause { point: 1 + rng.below(points), stopped, with_power_off: false, wakes_at: rng.below(400) as u32 })
+}
+
+/// Stopped with a power-off in hand early on, and awake again while or after the second executor goes back.
+fn provoking(seed: u64, stopped: Stopped) -> Pause {
+    let mut rng = Rng(seed ^ 0x0FF0_0FF0);
+    Pause { point: 1 + rng.below(12), stopped, with_power_off: true, wakes_at: rng.below(1_500) as u32 }
 }
 
 /// What is wrong, for each seed for which something is.
@@ -52,19 +58,23 @@ fn harsh() -> Faults {
 fn without_its_gates_a_take_over_is_caught() {
     let plan = plan_of(1);
     let (fleet, _) = fleet(1, 1);
-    let caught = |bugs: TakeoverBugs, needle: &str| {
-        let found = (0..4_000).filter(|seed| {
-            let (_, pause) = drawn(*seed, 40);
-            let run = run_taken_over(&plan, &fleet, *seed, harsh(), pause, bugs);
+    let caught = |bugs: TakeoverBugs, needle: &str, pause: &dyn Fn(u64) -> Pause| {
+        let found = (0..2_000).filter(|seed| {
+            let run = run_taken_over(&plan, &fleet, *seed, harsh(), pause(*seed), bugs);
             check(&plan, &fleet, &run).is_err_and(|e| e.contains(needle))
         });
         found.count()
     };
     let none = TakeoverBugs::default();
-    let deadline = caught(TakeoverBugs { no_deadline: true, ..none }, "dark");
-    let token = caught(TakeoverBugs { no_token: true, ..none }, "does not fit");
-    let wait = caught(TakeoverBugs { no_wait: true, ..none }, "dark");
-    println!("of 4000 caught: {deadline} without deadline, {token} without token, {wait} without waiting");
-    assert!(deadline > 2 && token > 2 && wait > 2);
-    assert_eq!(caught(none, ""), 0);
+    let in_hand = |seed| provoking(seed, Stopped::BeforeSending);
+    let on_the_way = |seed| provoking(seed, Stopped::AfterSending);
+    let anywhere = |seed| drawn(seed, 40).1;
+    let deadline = caught(TakeoverBugs { no_deadline: true, ..none }, "dark", &in_hand);
+    let token = caught(TakeoverBugs { no_token: true, ..none }, "does not fit", &anywhere);
+    let wait = caught(TakeoverBugs { no_wait: true, ..none }, "dark", &on_the_way);
+    println!("of 2000 caught: {deadline} without deadline, {token} without token, {wait} without waiting");
+    assert!(deadline > 20 && token > 20 && wait > 20, "{deadline} {token} {wait}");
+    for pause in [&in_hand as &dyn Fn(u64) -> Pause, &on_the_way, &anywhere] {
+        assert_eq!(caught(none, "", pause), 0);
+    }
 }

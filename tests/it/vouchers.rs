@@ -16,6 +16,10 @@ fn agent(name: &str, options: &[(&str, &str)]) -> AgentTemplate {
 
 /// Two pairs in disaster mode; the first source's BMC is silent.
 fn planned(levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Plan {
+    planned_by(BootVia::RedfishIscsi, levels, change)
+}
+
+fn planned_by(via: BootVia, levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Plan {
     let (mut fleet, ends) = fleet(2, 1);
     for (n, (source, _)) in ends.iter().enumerate() {
         let labels = &mut fleet.nodes.get_mut(source).expect("a source").labels;
@@ -25,6 +29,7 @@ fn planned(levels: Vec<VoucherTemplate>, change: impl FnOnce(&mut Fleet)) -> Pla
     change(&mut fleet);
     let mut book = runbook(&fleet, &ends, 2, Span::millis(300));
     book.mode = Mode::Disaster;
+    book.boot.via = via;
     book.sources.left_out = Some(LeftOutPolicy::Allow);
     book.vouchers = Vouchers { bmc_not_enough: false, silent: None, levels };
     let request = Request {
@@ -60,6 +65,40 @@ fn a_silent_source_is_kept_in_a_disaster_with_whom_the_runbook_names() {
     }
     let again: Plan = serde_json::from_str(&serde_json::to_string(&plan).expect("json")).expect("a plan");
     assert_eq!(again, plan);
+}
+
+/// Nobody could read what a silent machine's firmware opens, also where nothing of ours would take it away.
+#[test]
+fn a_silent_source_owes_its_boot_configuration_however_it_boots() {
+    let owes = |plan: &Plan, at: usize| {
+        let steps = &plan.switchovers[at].steps;
+        steps.iter().find_map(|s| if let Step::NoteDebt(note) = s { Some(note.settings.clone()) } else { None })
+    };
+    for via in [BootVia::RedfishIscsi, BootVia::RedfishOverride, BootVia::None] {
+        let plan = planned_by(via, vec![VoucherTemplate::Attestation { expires: Span::mins(30) }], |_| ());
+        assert_eq!((codes(&plan), plan.switchovers.len()), (Vec::new(), 2), "{via:?}");
+        let settings = owes(&plan, 0).unwrap_or_else(|| panic!("{via:?}: nothing is owed"));
+        if via == BootVia::None {
+            assert_eq!(settings, BootSettings::default());
+            // The other's BMC answers: nothing of it is ours to clear, and nothing is unknown.
+            assert_eq!(owes(&plan, 1), None);
+        }
+    }
+}
+
+/// No agent and nobody's word counts against a BMC that is there: such a node would only go back, after its hooks have run.
+#[test]
+fn a_source_whose_bmc_refuses_to_answer_is_left_out() {
+    let refuses = |fleet: &mut Fleet| {
+        let source = fleet.nodes.values().find(|n| n.name == "source-00").expect("a source").id;
+        fleet.live.insert(source, Live::Silent(Fault::refused("401 Unauthorized")));
+    };
+    for levels in [Vec::new(), vec![VoucherTemplate::Attestation { expires: Span::mins(30) }]] {
+        let plan = planned(levels, refuses);
+        assert_eq!((codes(&plan), plan.switchovers.len()), (vec![LeftOutCode::BmcRefuses], 1));
+        let why = &plan.left_out[0].why;
+        assert!(why.contains("401 Unauthorized") && why.contains("account") && why.contains("source-00"), "{why}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What people vouch for: one row for each time.
 
 use super::writer::Failure;
-use super::{SqliteStore, lease};
+use super::{SqliteStore, lease, rows};
 use crate::model::*;
 use crate::ports::{Attestations, Deadline};
 use async_trait::async_trait;
@@ -76,7 +76,7 @@ impl Attestations for SqliteStore {
         let work = move |db: &Connection| {
             lease::fence_holder(db, &holder, &deadline)?;
             let mut word = latest(db, node)?.ok_or_else(|| Fault::refused(format!("nobody has attested anything of node `{node}`")))?;
-            word.bind(&holder, now)?;
+            word.bind(&holder, now, rows::power_mark(db, node)?)?;
             let sql = "UPDATE attestations SET run = ?1, switchover = ?2 WHERE id = ?3";
             db.prepare_cached(sql)?.execute(params![holder.run.0, holder.switchover.0, word.id.cast_signed()])?;
             Ok(())
@@ -125,5 +125,27 @@ mod tests {
         store.write(move |tables| withdraw(tables, db, Time(210))).expect("seen On");
         let late = store.use_attestation(db, &holder("r-3"), Time(211), &Deadline::NONE).await.expect_err("an On came after it");
         assert!(late.detail.contains("expired"), "{late}");
+    }
+
+    /// Whoever told the machine On after the word was given has made it worth nothing, also where nobody looked.
+    #[tokio::test]
+    async fn a_word_that_is_older_than_the_last_power_on_is_not_bound() {
+        let directory = tempfile::tempdir().expect("directory");
+        let store = SqliteStore::open(directory.path().join("state.db")).expect("store");
+        let web = NodeId::derived("web");
+        let holder = Holder { run: "r-1".into(), switchover: SwitchoverId(4) };
+        store.attest(word(web, 10)).expect("kept");
+        let told = |reset: ResetType, at: i64| {
+            let sql = "INSERT OR REPLACE INTO power_marks (node, reset, sent_at, lands_by) VALUES (?1, ?2, ?3, ?3)";
+            store.write(move |db| Ok(db.execute(sql, params![web.to_string(), reset.as_str(), at])?)).expect("a mark");
+        };
+        told(ResetType::On, 10);
+        let old = store.use_attestation(web, &holder, Time(20), &Deadline::NONE).await.expect_err("told On since");
+        assert!(old.kind == FaultKind::Refused && old.detail.contains("older than the On"), "{old}");
+        assert_eq!(store.attestation(web).await.expect("read").expect("there").used_by, None);
+        told(ResetType::ForceOff, 15);
+        store.use_attestation(web, &holder, Time(20), &Deadline::NONE).await.expect("an off makes nothing worse");
+        told(ResetType::ForceOn, 30);
+        assert!(store.use_attestation(web, &holder, Time(40), &Deadline::NONE).await.is_err(), "not its own either");
     }
 }

@@ -206,6 +206,10 @@ impl Store for SqliteStore {
         self.lock_free_run(run, length)
     }
 
+    fn test_lock(&self, run: &RunId) -> Result<(), StoreError> {
+        self.is_free(run)
+    }
+
     fn lease(&self, run: &RunId) -> Result<Option<Lease>, StoreError> {
         self.last_lease(run)
     }

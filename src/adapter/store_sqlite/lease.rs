@@ -101,6 +101,15 @@ impl SqliteStore {
         Ok(self.newest(run)?.map(|known| known.lease))
     }
 
+    /// Whoever executes it holds the lock of the newest token.
+    pub(super) fn is_free(&self, run: &RunId) -> Result<(), StoreError> {
+        let last = self.newest(run)?;
+        match self.inner.locks.take(run, last.as_ref().map_or(0, |known| known.lease.token))? {
+            Some(_free) => Ok(()),
+            None => Err(StoreError::Locked { run: run.clone(), by: last.map(|known| Box::new(known.lease)) }),
+        }
+    }
+
     pub(super) fn lock_free_run(&self, run: &RunId, length: Span) -> Result<RunLease, StoreError> {
         loop {
             let last = self.newest(run)?;

@@ -38,3 +38,26 @@ pub(super) fn inbox(db: &Connection, run: &RunId, after: u64) -> Result<Vec<Post
     }
     Ok(posted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteStore;
+    use super::*;
+    use crate::ports::Store;
+
+    /// A request of a later version, or a damaged one, must neither end a run in flight nor keep others from being heard.
+    #[test]
+    fn a_row_that_cannot_be_read_is_passed_over() {
+        let directory = tempfile::tempdir().expect("directory");
+        let store = SqliteStore::open(directory.path().join("state.db")).expect("store");
+        store.save_plan(&"p-1".into(), Time(1), "{}").expect("a plan");
+        let run = store.begin_run(&"p-1".into(), "test", Time(1)).expect("a run");
+        for (seq, body) in [(1, r#"{"request":"of another version","more":[1]}"#), (2, "not JSON"), (3, "")] {
+            let (run, sql) = (run.clone(), "INSERT INTO mailbox (run, seq, at, sender, body) VALUES (?1, ?2, 1, 'anna', ?3)");
+            store.write(move |db| Ok(db.execute(sql, params![run.0, seq, body])?)).expect("a row");
+        }
+        assert_eq!(store.post(&run, Time(2), "bert", &Request::Stop).expect("kept"), 4);
+        let heard = store.inbox(&run, 0).expect("the mail is read");
+        assert_eq!(heard, [Posted { seq: 4, at: Time(2), by: "bert".into(), request: Request::Stop }]);
+    }
+}

@@ -23,7 +23,19 @@ fn column(generation: Generation) -> Result<i64, Failure> {
 /// A node's row with its power mark, before it is taken apart.
 pub(super) struct NodeRow {
     body: String,
-    mark: Option<(String, i64, i64)>,
+    mark: Option<MarkRow>,
+}
+
+type MarkRow = (String, i64, i64);
+
+fn mark_row(db: &Connection, id: &str) -> Result<Option<MarkRow>, Failure> {
+    let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
+    Ok(mark.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?)
+}
+
+/// The last power command that any run sent to the node.
+pub(super) fn power_mark(db: &Connection, id: NodeId) -> Result<Option<PowerMark>, Failure> {
+    mark_row(db, &id.to_string())?.map(|(reset, sent_at, lands_by)| mark(&reset, sent_at, lands_by)).transpose()
 }
 
 impl NodeRow {
@@ -32,7 +44,7 @@ impl NodeRow {
     pub(super) fn each(db: &Connection, share: usize, mut send: impl FnMut(Vec<NodeRow>)) -> Result<(), Failure> {
         let mut marks = db.prepare_cached("SELECT node, reset, sent_at, lands_by FROM power_marks")?;
         let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)));
-        let mut marks: BTreeMap<String, (String, i64, i64)> = marks.query_map([], read)?.collect::<Result<_, _>>()?;
+        let mut marks: BTreeMap<String, MarkRow> = marks.query_map([], read)?.collect::<Result<_, _>>()?;
         let mut statement = db.prepare_cached("SELECT id, body FROM nodes")?;
         let mut found = statement.query([])?;
         let mut rows = Vec::with_capacity(share);
@@ -52,8 +64,7 @@ impl NodeRow {
         let id = id.to_string();
         let mut body = db.prepare_cached("SELECT body FROM nodes WHERE id = ?1")?;
         let Some(body) = body.query_row([&id], |row| row.get(0)).optional()? else { return Ok(None) };
-        let mut mark = db.prepare_cached("SELECT reset, sent_at, lands_by FROM power_marks WHERE node = ?1")?;
-        let mark = mark.query_row([&id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let mark = mark_row(db, &id)?;
         Ok(Some(NodeRow { body, mark }))
     }
 

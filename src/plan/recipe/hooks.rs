@@ -5,7 +5,9 @@ use crate::runbook::{ActionTemplate, ExpressionError, HookTemplate, SensitiveTem
 
 impl Cook<'_> {
     pub(super) fn hooks(&self, point: HookPoint, after: &Fleet, steps: &mut Vec<Step>) -> Result<(), Unfit> {
-        let scope = Scope::new(&self.runbook.vars).with("source", after, self.source.id).with("destination", after, self.destination.id);
+        // The source is told as it was: what it served is what a hook after the move asks about.
+        let before = Scope::new(&self.runbook.vars).with("source", self.fleet, self.source.id);
+        let scope = before.with("destination", after, self.destination.id);
         for hook in self.runbook.hooks.iter().filter(|h| h.point == point) {
             let wanted = match &hook.when {
                 Some(when) => when.holds(&scope).map_err(|e| self.wrong(hook, "when", &e))?,

@@ -56,6 +56,8 @@ impl World {
                 | Happening::Late(_)
                 | Happening::Button(_)
                 | Happening::Feed(_)
+                | Happening::Tamper(_)
+                | Happening::Attests(_)
                 | Happening::Dies(_)
                 | Happening::Revives(_) => {
                     self.queue.push(at, happening);
