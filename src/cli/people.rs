@@ -124,15 +124,6 @@ fn kept_answer(site: &Site, run: &RunId, request: &Request) -> Result<Option<Pos
     Ok(site.store.inbox(run, acted_on)?.into_iter().find(other))
 }
 
-/// An answer to the same question that waits in the mailbox: it would be acted upon first, and this one declined unheard.
-fn kept(store: &dyn Store, run: &RunId, request: &Request) -> Result<Option<Posted>, Failure> {
-    let Request::Decide { matter, .. } = request else { return Ok(None) };
-    let journal = entries(&store.journal(run)?).map_err(|bad| Failure::refused(format!("run `{run}`: {bad}")))?;
-    let heard = journal.iter().filter_map(|e| e.event.voice()).map(|v| v.request).max().unwrap_or(0);
-    let same = |posted: &Posted| matches!(&posted.request, Request::Decide { matter: about, .. } if about == matter);
-    Ok(store.inbox(run, heard)?.into_iter().find(same))
-}
-
 async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, request: Request) -> Result<ExitCode, Failure> {
     let run = &row.id;
     let plan = super::runs::plan_of(site, &row.plan)?;
@@ -159,14 +150,6 @@ async fn nobody(global: &Global, site: &Site, row: &RunRow, by: Option<&str>, re
                 let why = format!("`{}` of {} is kept already for `coldswap resume {run}`", kept.request, kept.by);
                 return Err(Failure::refused(format!("`{request}` would come too late: {why}"))
                     .hint(format!("`coldswap rollback {run}` takes back what is in flight and skips what waits")));
-            }
-            if let Some(earlier) = kept(&site.store, run, &request)? {
-                let (by, at) = (&earlier.by, earlier.at);
-                return Err(Failure::refused(format!(
-                    "`{request}` is refused: {by} said `{}` at {at}, and nobody has acted on it yet",
-                    earlier.request
-                ))
-                .hint(format!("`coldswap resume {run}` acts on it; `coldswap rollback {run}` takes the run back instead")));
             }
             site.store.post(run, site.now(), &who(by), &request)?;
             output::print(
