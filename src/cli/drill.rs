@@ -143,12 +143,11 @@ fn drill_file(path: &std::path::Path) -> Result<Drill, Failure> {
 /// A fault that hits nobody would pass for one that was borne.
 fn means_a_machine(fleet: &Fleet, rule: &crate::runbook::FaultRule) -> Result<(), Failure> {
     let names = || fleet.nodes.values().map(|n| n.name.as_str());
-    for machine in [Some(&rule.machine), rule.answers.as_ref()].into_iter().flatten().filter(|m| !meant(m, names())) {
-        let hint =
-            did_you_mean(machine, names()).map_or("`coldswap inventory list` shows them".to_owned(), |n| format!("did you mean `{n}`?"));
-        return Err(Failure::refused(format!("a fault is meant for `{machine}`, and there is no such machine")).hint(hint));
-    }
-    Ok(())
+    let Some(machine) = [Some(&rule.machine), rule.answers.as_ref()].into_iter().flatten().find(|m| !meant(m, names())) else {
+        return Ok(());
+    };
+    let hint = did_you_mean(machine, names()).map_or("`coldswap inventory list` shows them".to_owned(), |n| format!("did you mean `{n}`?"));
+    Err(Failure::refused(format!("a fault is meant for `{machine}`, and there is no such machine")).hint(hint))
 }
 
 /// The language's words as the drill's.

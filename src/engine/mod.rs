@@ -307,6 +307,7 @@ impl Engine {
             attempt: track.attempt,
             number: track.number(),
             spoke: track.spoke,
+            vouchers: track.fence.as_ref().map(|f| f.plugs.clone()).unwrap_or_default(),
         }
     }
 

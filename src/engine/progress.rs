@@ -70,6 +70,8 @@ pub struct Held {
     pub until: Option<Time>,
     /// Whose word it is, for people.
     pub by: String,
+    /// Agent and plug of each, where agents vouch.
+    pub plugs: Vec<(String, String)>,
 }
 
 /// An answer to a prompt; `by: None` is its default.

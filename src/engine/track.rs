@@ -219,9 +219,11 @@ fn held(voucher: &Voucher) -> Held {
     match voucher {
         Voucher::Agents(reads) => {
             let agents: BTreeSet<&str> = reads.iter().map(|r| r.agent.as_str()).collect();
-            Held { until: None, by: agents.into_iter().collect::<Vec<_>>().join(" and ") }
+            let plugs: BTreeSet<(String, String)> = reads.iter().map(|r| (r.agent.clone(), r.plug.clone())).collect();
+            let by = agents.into_iter().collect::<Vec<_>>().join(" and ");
+            Held { until: None, by, plugs: plugs.into_iter().collect() }
         }
-        Voucher::Attestation { by, until, .. } => Held { until: Some(*until), by: by.clone() },
+        Voucher::Attestation { by, until, .. } => Held { until: Some(*until), by: by.clone(), plugs: Vec::new() },
     }
 }
 

@@ -198,6 +198,8 @@ pub fn coverage(runbook: &Runbook, fleet: &Fleet, failures: usize) -> Result<Cov
     })
 }
 
+/// Of one domain: how many of which class of sources, and of which class of spares.
+type InDomain = (BTreeMap<usize, usize>, BTreeMap<usize, usize>);
 type ByClass = Vec<BTreeMap<String, WorstDomain>>;
 
 /// The loss of each domain: exact, by the most that can be served from elsewhere. Slots hold one node each and are left out.
@@ -207,7 +209,7 @@ fn losses(sources: &[Merged], spares: &[Merged]) -> (Vec<DomainLoss>, ByClass) {
     let mut by_class: ByClass = vec![BTreeMap::new(); sources.len()];
     let mut domains = Vec::new();
     for level in FailureDomain::LEVELS.into_iter().filter(|l| *l != "slot") {
-        let mut lost: BTreeMap<String, (BTreeMap<usize, usize>, BTreeMap<usize, usize>)> = BTreeMap::new();
+        let mut lost: BTreeMap<String, InDomain> = BTreeMap::new();
         for (at, node) in sources.iter().enumerate().flat_map(|(at, s)| s.nodes.iter().map(move |n| (at, n))) {
             if let Some(domain) = Domain::of(node, level) {
                 *lost.entry(domain.name).or_default().0.entry(at).or_default() += 1;

@@ -47,7 +47,8 @@ pub fn compose(
     steps.extend(cx.crash_dump());
     steps.push(cx.power_off(&connectors, &targets, &boot));
     steps.extend(cx.restore_policy());
-    steps.push(cx.fence(plugs)?);
+    let fence = cx.fence(plugs)?;
+    steps.push(fence.clone());
     steps.extend(boot.clear.clone().map(Step::ClearSourceBoot));
     steps.extend(connectors);
     steps.extend(targets);
@@ -62,7 +63,7 @@ pub fn compose(
         }
     }
     cx.hooks(HookPoint::PostMigration, after, &mut steps)?;
-    steps.push(cx.power_on(&boot));
+    steps.push(cx.power_on(&boot, &fence));
     steps.push(Step::AwaitBoot(AwaitBoot {
         pair: cx.pair.clone(),
         boot_progress: runbook.boot.ready.contains(&BootReady::BootProgress) && cx.destination.abilities.boot_progress,

@@ -138,6 +138,8 @@ pub struct Context {
     pub now: Time,
     /// When the source was last seen or told On, or took its question back from another voucher.
     pub spoke: Option<Time>,
+    /// Agent and plug of those that vouch now: they can be asked again.
+    pub vouchers: Vec<(String, String)>,
 }
 
 /// The recorded fence, where another than the BMC vouched.
@@ -154,7 +156,18 @@ pub enum StandIn {
 impl Context {
     /// Before anything was begun.
     pub fn fresh(holder: Holder, number: u32, now: Time) -> Context {
-        Context { holder, begun: false, sent: false, attempt: 0, number, level: 0, stand_in: StandIn::None, now, spoke: None }
+        Context {
+            holder,
+            begun: false,
+            sent: false,
+            attempt: 0,
+            number,
+            level: 0,
+            stand_in: StandIn::None,
+            now,
+            spoke: None,
+            vouchers: Vec::new(),
+        }
     }
 }
 

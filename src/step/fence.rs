@@ -67,6 +67,12 @@ impl Fence {
         (level as usize).checked_sub(1).and_then(|at| self.levels.get(at))
     }
 
+    /// Every agent's call of every level.
+    pub fn agents(&self) -> Vec<AgentCall> {
+        let calls = self.levels.iter().filter_map(|level| if let FenceLevel::Agents(calls) = level { Some(calls) } else { None });
+        calls.flatten().cloned().collect()
+    }
+
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let source = self.pair.source.node;
         let mut queries = vec![Query::System(source), Query::Node(source), Query::Node(self.pair.destination.node)];

@@ -123,9 +123,17 @@ pub struct PowerOn {
     /// What the destination's firmware was told to open, where this plan told it: asked once more just before the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<BootSettings>,
+    /// The agents that may vouch for the source. Those that did are asked once more: a feed that came back is seen by its
+    /// plug, where the BMC behind it is silent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<AgentCall>,
 }
 
 impl PowerOn {
+    fn asked_again(&self, cx: &Context) -> impl Iterator<Item = &AgentCall> {
+        self.agents.iter().filter(|call| cx.vouchers.iter().any(|(agent, plug)| *agent == call.name && *plug == call.plug()))
+    }
+
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
         let mut queries = vec![Query::System(source), Query::System(destination)];
@@ -139,6 +147,7 @@ impl PowerOn {
             queries.push(Query::SameVolume(*target));
         }
         queries.extend(self.boot.as_ref().map(|boot| boot_query(self.pair.destination.node, boot)));
+        queries.extend(self.asked_again(cx).map(|call| Query::Plug(Box::new(call.clone()))));
         queries
     }
 
@@ -183,9 +192,27 @@ impl PowerOn {
                 return verdict;
             }
         }
-        match (&self.boot, seen.get(4 + 2 * self.targets.len())) {
+        let mut rest = seen[4 + 2 * self.targets.len()..].iter();
+        let opens = match (&self.boot, self.boot.as_ref().and_then(|_| rest.next())) {
             (Some(boot), Some(seen)) => self.opens_what_it_should(boot, seen),
             _ => Verdict::Act,
+        };
+        let still_off = self.asked_again(cx).zip(rest).map(|(call, seen)| self.plug_is_off(call, seen));
+        std::iter::once(opens).chain(still_off).find(|verdict| *verdict != Verdict::Act).unwrap_or(Verdict::Act)
+    }
+
+    fn plug_is_off(&self, call: &AgentCall, seen: &Observation) -> Verdict {
+        match seen {
+            Observation::Plug(PlugState::Off) => Verdict::Act,
+            Observation::Plug(PlugState::On) => {
+                let text = format!("`{call}` is on again, and `{}` behind it may run", self.pair.source.name);
+                Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text))
+            }
+            Observation::Unreadable(fault) => {
+                let text = format!("`{call}` cannot tell whether its plug is still off: {fault}");
+                Verdict::Wait(Reason::new(ReasonCode::FenceAgent, text))
+            }
+            other => unreachable!("a fence agent's status gives a plug's state, not {other:?}"),
         }
     }
 
@@ -238,6 +265,9 @@ gates! {
         Open, "the fence asks again, and more strictly", an_agent_switches_off_what_a_dead_bmc_cannot;
     "started by us", "a destination that is On counts as started only when this run meant to start it",
         Closed, "somebody else's start opens whatever its firmware names", a_destination_that_is_on_already_is_not_taken_for_started;
+    "plugs before the start", "agents that vouched for a silent source read its plugs once more just before the start",
+        Closed, "a feed that comes back starts the machine, and nobody else would see it",
+        a_plug_that_comes_back_after_the_fence_is_seen_before_the_start;
     "destination's boot configuration", "it is read once more just before the start, and must be what was set",
         Closed, "a machine opens what its firmware names, and somebody else may have written it since",
         a_boot_configuration_that_is_changed_before_the_start;

@@ -266,5 +266,6 @@ fn ten_thousand_small_fleets_get_the_best_of_all_assignments() {
             assert_eq!(by_name(&choice, &fleet), by_name(&choose(book, &other, None, &[]), &other), "seed {seed}");
         }
     }
-    assert!(served > FLEETS as usize, "{served} pairs: the fleets are not empty");
+    // Tight fleets are what tells solvers apart; in most of them some source finds a spare.
+    assert!(2 * served > FLEETS as usize, "{served} pairs: the fleets are not empty");
 }

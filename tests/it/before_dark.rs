@@ -5,7 +5,7 @@ use coldswap_sim::engine::{Event, Outcome};
 use coldswap_sim::model::*;
 use coldswap_sim::runbook::*;
 use coldswap_sim::sim::*;
-use coldswap_sim::step::{Context, Observation, Step, Verdict};
+use coldswap_sim::step::{Context, Observation, Query, StandIn, Step, Verdict};
 use std::sync::Arc;
 
 fn word(fleet: &Fleet, node: NodeId) -> Attestation {
@@ -116,4 +116,49 @@ fn a_plan_says_what_holds_it_back() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
+}
+
+#[test]
+fn a_plug_that_comes_back_after_the_fence_is_seen_before_the_start() {
+    let (fleet, ends) = fleet(1, 1);
+    let (source, spare) = ends[0];
+    let mut seen = fleet.clone();
+    seen.live.insert(source, Live::Silent(Fault::transient("no route to host")));
+    let plug = Template::parse("{{ source.name }}", Names::Switchover, &Default::default()).expect("a template");
+    let options = [("plug".to_owned(), SensitiveTemplate::Plain(plug))].into();
+    let agent = AgentTemplate { name: "fence_test".into(), options, at: 0..0, options_at: Default::default() };
+    let mut book = by_a_person(&fleet, &ends);
+    book.vouchers.levels.insert(0, VoucherTemplate::Agents(vec![agent]));
+    let plan = plan_for_runbook(&book, &seen, Span::secs(1));
+    let on = plan.switchovers[0].steps.iter().find(|s| matches!(s, Step::PowerOn(_))).expect("a start").clone();
+    let Step::PowerOn(start) = &on else { panic!("a start") };
+    let call = start.agents.first().expect("the agent of the fence").clone();
+    let holder = Holder { run: "r-1".into(), switchover: SwitchoverId(1) };
+    let vouched = |vouchers: Vec<(String, String)>| Context {
+        stand_in: StandIn::Holds,
+        vouchers,
+        ..Context::fresh(holder.clone(), 1, fleet.captured_at)
+    };
+    let record = |id: NodeId| Observation::Node(Arc::new(Node { reservation: Some(holder.clone()), ..fleet.nodes[&id].clone() }), None);
+    let Some(Live::Answered { reading, .. }) = fleet.live.get(&spare) else { panic!("it answers") };
+    let look = |cx: &Context, last: Observation| {
+        let answers = on.observes(cx).into_iter().map(|query| match query {
+            Query::System(id) if id == source => Observation::Unreadable(Fault::transient("no route to host")),
+            Query::System(_) => Observation::System(reading.clone()),
+            Query::Node(id) => record(id),
+            Query::Target(_) => Observation::At(spare),
+            Query::SameVolume(_) => Observation::AlsoAt(Default::default()),
+            Query::Boot(_) => Observation::Boot(start.boot.clone().expect("a boot configuration")),
+            Query::Plug(asked) if *asked == call => last.clone(),
+            other => panic!("not asked for: {other:?}"),
+        });
+        on.evaluate(cx, &answers.collect::<Vec<_>>())
+    };
+    let by_agent = vouched(vec![(call.name.clone(), call.plug())]);
+    assert_eq!(look(&by_agent, Observation::Plug(PlugState::Off)), Verdict::Act);
+    assert!(matches!(look(&by_agent, Observation::Plug(PlugState::On)), Verdict::Refuse(why) if why.code == ReasonCode::SourceOn));
+    let deaf = look(&by_agent, Observation::Unreadable(Fault::transient("no answer")));
+    assert!(matches!(deaf, Verdict::Wait(why) if why.code == ReasonCode::FenceAgent));
+    // A person vouched, because the agent could not: it is not asked again.
+    assert_eq!(look(&vouched(Vec::new()), Observation::Plug(PlugState::On)), Verdict::Act);
 }

@@ -153,7 +153,8 @@ impl<'a> Classes<'a, '_> {
     /// Why these sources got no spare: what the nearest one misses, or that all were taken.
     pub(super) fn unmatched(&mut self, sources: &[&Wanted]) -> Vec<LeftOut> {
         // Sources that show the same miss the same: with many of them left out the search is made once.
-        let mut nearest: BTreeMap<(u32, Vec<u32>), Option<(&'a Node, Judgement)>> = BTreeMap::new();
+        type Nearest<'n> = Option<(&'n Node, Judgement)>;
+        let mut nearest: BTreeMap<(u32, Vec<u32>), Nearest<'a>> = BTreeMap::new();
         let mut told = Vec::with_capacity(sources.len());
         for source in sources {
             let (Some(class), name) = (self.class_of.get(&source.node.id).copied(), &source.node.name) else { continue };
@@ -195,10 +196,10 @@ impl<'a> Classes<'a, '_> {
             let (mut misses, mut gap) =
                 *distances.entry(key).or_insert_with(|| key_distance(&self.keys[from.0 as usize], &self.keys[key as usize]));
             misses += usize::from(!self.judge.sound(node.id));
-            for n in 0..rules {
+            for (n, shown) in shows.iter().enumerate().take(rules) {
                 if !asks(n, &mut self.facets) {
                     misses += 1;
-                    gap = gap.saturating_add(self.facets[n].gap(from.1[n], shows[n]));
+                    gap = gap.saturating_add(self.facets[n].gap(from.1[n], *shown));
                 }
             }
             // Spares come by name, so that the first of equals stays.

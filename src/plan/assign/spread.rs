@@ -85,14 +85,9 @@ impl<'a> Spreads<'a> {
     }
 
     /// The first domain into which too many of a group would come: the rule, and the pairs that bring them there.
-    pub(super) fn broken(
-        &self,
-        answer: &Answer,
-        sources: &[Vec<Option<Bound>>],
-        spares: &[Vec<Option<u32>>],
-    ) -> Option<(usize, Vec<(usize, Given)>)> {
+    pub(super) fn broken(&self, answer: &Answer, sources: &[Vec<Option<Bound>>], spares: &[Vec<Option<u32>>]) -> Option<(usize, Pairs)> {
         for rule in 0..self.rules.len() {
-            let mut coming: BTreeMap<(u32, u32), (usize, Vec<(usize, Given)>)> = BTreeMap::new();
+            let mut coming: BTreeMap<(u32, u32), (usize, Pairs)> = BTreeMap::new();
             for (demand, given) in answer.iter().enumerate() {
                 let Some(bound) = sources[demand][rule] else { continue };
                 for one in given {
@@ -110,6 +105,9 @@ impl<'a> Spreads<'a> {
         None
     }
 }
+
+/// Demands, each with what is given to it.
+type Pairs = Vec<(usize, Given)>;
 
 impl One<'_> {
     fn bound(&mut self, judge: &Judge, node: &Node) -> Result<Option<Bound>, String> {

@@ -92,8 +92,8 @@ fn count(spares: &BTreeSet<usize>, sizes: &[usize]) -> usize {
 fn curve(groups: &[&Group], sizes: &[usize], failures: usize) -> Curve {
     let mut found = nothing(failures);
     let put = |curve: &mut Vec<usize>, nodes: usize, spares: usize| {
-        for d in 0..=nodes.min(failures) {
-            curve[d] = curve[d].min(spares);
+        for least in curve.iter_mut().take(nodes.min(failures) + 1) {
+            *least = (*least).min(spares);
         }
     };
     let nested = groups.iter().enumerate().all(|(at, a)| {
@@ -119,9 +119,9 @@ fn curve(groups: &[&Group], sizes: &[usize], failures: usize) -> Curve {
         let mut spares = first.spares.clone();
         let mut left: Vec<&&Group> = groups.iter().collect();
         loop {
-            let inside = |g: &&&Group| g.spares.is_subset(&spares);
-            put(&mut found, groups.iter().filter(|g| inside(&g)).map(|g| g.nodes).sum(), count(&spares, sizes));
-            left.retain(|g| !inside(&g));
+            let inside = |g: &&Group| g.spares.is_subset(&spares);
+            put(&mut found, groups.iter().filter(|g| inside(g)).map(|g| g.nodes).sum(), count(&spares, sizes));
+            left.retain(|g| !inside(g));
             let more = |g: &&Group| g.spares.difference(&spares).map(|s| sizes[*s]).sum::<usize>();
             let Some(next) = left.iter().min_by_key(|g| more(g)) else { break };
             spares.extend(next.spares.iter().copied());

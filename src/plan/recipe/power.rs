@@ -29,7 +29,7 @@ impl Cook<'_> {
         Step::PowerOff(PowerOff { machine: self.pair.source.clone(), soft, hard, landing: self.landing, silent, spare, way_back })
     }
 
-    pub(super) fn power_on(&self, boot: &BootSteps) -> Step {
+    pub(super) fn power_on(&self, boot: &BootSteps, fence: &Step) -> Step {
         let targets = self.fleet.targets_of(self.source.id);
         Step::PowerOn(PowerOn {
             pair: self.pair.clone(),
@@ -37,6 +37,7 @@ impl Cook<'_> {
             landing: self.landing,
             targets: targets.into_iter().map(|t| (t.id, t.volume_id.clone())).collect(),
             boot: boot.configure.as_ref().map(|c| c.settings.clone()),
+            agents: fence.fence().map(Fence::agents).unwrap_or_default(),
         })
     }
 }

@@ -273,7 +273,7 @@ mod tests {
             found.push(at.to_vec());
             if let Value::Map(fields) = value {
                 for (name, inner) in fields.iter() {
-                    paths(inner, &[at, &[name.clone()]].concat(), found);
+                    paths(inner, &[at, std::slice::from_ref(name)].concat(), found);
                 }
             }
         }
