@@ -252,7 +252,7 @@ fn main() {
     for case in cases {
         let path = place.path().join(format!("{case}.db"));
         let records = if case == "different" { different() } else { fleet(case.parse().expect("a number of nodes, or `different`")) };
-        SqliteStore::open(&path).and_then(|s| Ok(s.import(records, ImportMode::Merge))).expect("a store").expect("an import");
+        SqliteStore::open(&path).map(|s| s.import(records, ImportMode::Merge)).expect("a store").expect("an import");
         for _ in 0..3 {
             let status = Command::new(std::env::current_exe().expect("a path")).args(["measure", &case]).arg(&path).status();
             assert!(status.expect("it runs").success());

@@ -129,7 +129,7 @@ fn a_refresh_shows_what_has_changed() {
     let told = place.json(&["inventory", "refresh"], 0);
     assert_eq!((&told["read"], &told["changed"]), (&json!(2), &json!([])));
     // Another machine of the same identity and model: somebody has put memory into it.
-    let store = coldswap::adapter::store_sqlite::SqliteStore::open(&place.path(".coldswap/state.db")).expect("the store");
+    let store = coldswap::adapter::store_sqlite::SqliteStore::open(place.path(".coldswap/state.db")).expect("the store");
     let id = NodeId::derived("web-1");
     let report = SystemReport {
         facts: Facts { model: Some("C1".into()), memory_mib: Some(1), health: Some(Health::Warning), ..Facts::default() },
