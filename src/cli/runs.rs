@@ -16,13 +16,7 @@ use std::fmt::Write;
 pub fn list(global: &Global) -> Result<ExitCode, Failure> {
     let site = Site::open_to_read(global)?;
     let mut rows = rows_of(&site.store)?;
-    for row in rows.iter_mut().filter(|row| row.status == "running") {
-        // Whoever carried it out has died or was stopped: nobody goes on by themselves.
-        if site.store.lease(&row.id)?.is_some_and(|lease| lease.left == Some(Span::ZERO)) {
-            row.status = "left".to_owned();
-        }
-    }
-    let left = rows.iter().find(|row| row.status == "left").map(|row| row.id.clone());
+    let left = rows.iter().find(|row| row.status == LEFT).map(|row| row.id.clone());
     rows.extend(lab_runs(global)?);
     let text = || {
         if rows.is_empty() {
