@@ -39,8 +39,8 @@ fn only_who_executes_a_run_writes_a_lease() {
     child.wait().expect("it ends");
     place.run(&["resume", "r-1"]).code(0);
     assert_eq!(leases(&place), 2);
-    place.run(&["stop", "r-1"]).code(0);
-    place.run(&["pause", "r-1"]).code(0);
+    place.run(&["stop", "r-1"]).code(2);
+    place.run(&["pause", "r-1"]).code(2);
     assert_eq!(leases(&place), 2, "nobody executes a run that has ended");
 }
 
