@@ -58,7 +58,8 @@ impl PowerOff {
             Seen::Off => Verdict::Satisfied,
             Seen::On => Verdict::Act,
             Seen::Wrong(why) => Verdict::Refuse(why),
-            Seen::Neither(why) if why.code == ReasonCode::InTransition && hard_now => Verdict::Act,
+            // A null power state is no transition that hangs: it is asked again.
+            Seen::Neither(why) if why.code == ReasonCode::InTransition && hard_now && !says_nothing(&seen[0]) => Verdict::Act,
             Seen::Neither(why) if self.silent.is_some() && leaves_open(&self.machine, &seen[0]) => {
                 Verdict::Wait(Reason::new(ReasonCode::NoVoucher, why.text))
             }
@@ -112,6 +113,11 @@ impl PowerOff {
     }
 }
 
+/// The BMC answers and gives no power state.
+fn says_nothing(seen: &Observation) -> bool {
+    matches!(seen, Observation::System(reading) if reading.power == PowerState::Unknown)
+}
+
 /// The destination runs. Its first durable intent is the point of no return.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerOn {
@@ -160,9 +166,7 @@ impl PowerOn {
             Seen::Wrong(why) => return Verdict::Refuse(why),
             Seen::On if cx.begun => return Verdict::Satisfied,
             // A BMC that gives no power state has not said that anything starts.
-            Seen::Neither(why) if matches!(&seen[1], Observation::System(s) if s.power == PowerState::Unknown) => {
-                return Verdict::Wait(why);
-            }
+            Seen::Neither(why) if says_nothing(&seen[1]) => return Verdict::Wait(why),
             Seen::Neither(why) if cx.begun || why.code == ReasonCode::Silent => return Verdict::Wait(why),
             Seen::Neither(why) if why.code != ReasonCode::InTransition => return Verdict::Wait(why),
             Seen::On | Seen::Neither(_) => {

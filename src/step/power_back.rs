@@ -55,6 +55,14 @@ impl PowerBack {
             Seen::Neither(why) => return Verdict::Wait(why),
             Seen::Off => {}
         }
+        // Rule S6: an off that is still on its way would end the source that has just come back. It was Off already, so that
+        // its being Off does not say that the off has landed.
+        if let Observation::Node(node, Some(left)) = &seen[2]
+            && node.power_mark.is_some_and(|mark| mark.reset.leads_to() == Some(PowerState::Off))
+        {
+            let text = format!("a power-off may still land on `{}` for {left}", node.name);
+            return Verdict::Wait(Reason::new(ReasonCode::Landing, text));
+        }
         match both_off(cx, &self.pair, &seen[0], &seen[1]) {
             Ok(()) => Verdict::Act,
             Err(verdict) => verdict,
