@@ -174,7 +174,7 @@ fn live(
         }
         if let Some(mut input) = run.world.step(wake) {
             if bugs.distort() {
-                beliefs.distort(bugs, &mut input);
+                beliefs.distort(bugs, run.world.now, &mut input);
             }
             engine.accept(run.world.now, input);
         }

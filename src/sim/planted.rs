@@ -96,7 +96,7 @@ impl Beliefs {
         };
     }
 
-    pub(super) fn distort(&mut self, bugs: Bugs, input: &mut Input) {
+    pub(super) fn distort(&mut self, bugs: Bugs, now: Time, input: &mut Input) {
         match input {
             Input::Told(ticket, Ok(_)) if bugs.acknowledgement_believed => {
                 if let Some((_, Some(Command::Reset { node, reset }))) = self.asked.get(&ticket.index()) {
@@ -144,11 +144,11 @@ impl Beliefs {
                     if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.attestation_believed) {
                         let switchover = SwitchoverId(u32::try_from(ticket.index() + 1).unwrap_or(u32::MAX));
                         word.used_by = Some(Holder { run: "r-1".into(), switchover });
-                        word.at = Time(i64::MAX / 4);
+                        word.at = now;
                         word.expires_at = Time(i64::MAX / 2);
                     }
                     if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.any_word_counts) {
-                        word.at = Time(i64::MAX / 4);
+                        word.at = now;
                     }
                     if let (Query::System(node), Observation::System(reading)) = (query, seen) {
                         if let Some(believed) = self.power.get(node) {

@@ -123,6 +123,9 @@ pub struct World {
     pub pulled: BTreeSet<NodeId>,
     /// From when on another machine answers at a source's address: it is Off, and its firmware opens nothing.
     pub impostors: BTreeMap<NodeId, Time>,
+    /// Until when a BMC answers, and only with errors; from when on no agent can be asked.
+    pub sulks: BTreeMap<NodeId, Time>,
+    pub agents_gone: Option<Time>,
     /// A planted bug: the store binds a word however old it is.
     pub binds_any_word: bool,
     /// Two machines on one volume after a feed came back behind everybody's back.
@@ -154,6 +157,8 @@ impl World {
             tampered: BTreeMap::new(),
             pulled: BTreeSet::new(),
             impostors: BTreeMap::new(),
+            sulks: BTreeMap::new(),
+            agents_gone: None,
             binds_any_word: false,
             unseen: 0,
             fleet,
@@ -271,9 +276,14 @@ impl World {
         self.fleet.captured_at = self.now;
         match query {
             Query::System(id) | Query::Boot(id) if self.impostors.get(id).is_some_and(|from| *from <= self.now) => impostor(query),
+            Query::System(id) if self.sulks.get(id).is_some_and(|until| self.now < *until) => {
+                Observation::Unreadable(Fault::answered("503 Service Unavailable"))
+            }
             Query::System(id) if !self.dead.contains(id) => self.reading(query),
             Query::System(id) | Query::Boot(id) if self.dead.contains(id) => Observation::Unreadable(Fault::transient("no route to host")),
-            Query::Plug(_) if self.rng.percent(self.faults.agent_blind) => Observation::Unreadable(Fault::unknown("the agent gave up")),
+            Query::Plug(_) if self.agents_gone.is_some_and(|from| from <= self.now) || self.rng.percent(self.faults.agent_blind) => {
+                Observation::Unreadable(Fault::unknown("the agent gave up"))
+            }
             // A plug is off when its machine is: what an agent's status says is true here, as what a BMC says is.
             Query::Plug(call) => match plugged(call).map(|node| self.fleet.power(node)) {
                 Some(PowerState::Off) => Observation::Plug(PlugState::Off),
@@ -295,19 +305,6 @@ impl World {
             },
             _ => meaning::answer(&self.fleet, query),
         }
-    }
-
-    /// What a BMC says that answers.
-    fn reading(&mut self, query: &Query) -> Observation {
-        let mut seen = meaning::answer(&self.fleet, query);
-        if let Observation::System(reading) = &mut seen {
-            if self.rng.percent(self.faults.null_power) {
-                reading.power = PowerState::Unknown;
-            } else if reading.power == PowerState::Off && self.rng.percent(self.faults.lags) {
-                reading.power = PowerState::PoweringOff;
-            }
-        }
-        seen
     }
 
     fn perform(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {

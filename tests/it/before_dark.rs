@@ -8,12 +8,12 @@ use coldswap_sim::sim::*;
 use coldswap_sim::step::{Context, Observation, Query, StandIn, Step, Verdict};
 use std::sync::Arc;
 
-fn word(fleet: &Fleet, node: NodeId) -> Attestation {
+pub fn word(fleet: &Fleet, node: NodeId) -> Attestation {
     let (by, reason) = ("Kim".to_owned(), "pulled both cords".to_owned());
     Attestation { id: 7, node, by, reason, at: fleet.captured_at, expires_at: fleet.captured_at + Span::mins(60), used_by: None }
 }
 
-fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
+pub fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
     let mut book = runbook(fleet, ends, 4, Span::millis(300));
     book.mode = Mode::Disaster;
     book.power = PowerPolicy { soft_off: Span::ZERO, hard_off: HardOff::AtOnce, crash_dump: None };
@@ -22,7 +22,7 @@ fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
     book
 }
 
-fn power(fleet: &mut Fleet, node: NodeId, to: PowerState) {
+pub fn power(fleet: &mut Fleet, node: NodeId, to: PowerState) {
     match fleet.live.get_mut(&node) {
         Some(Live::Answered { reading, .. }) => reading.power = to,
         other => panic!("{other:?}"),

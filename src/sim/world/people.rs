@@ -123,6 +123,11 @@ impl World {
         }
     }
 
+    /// From then on its BMC answers nothing.
+    pub fn fall_silent(&mut self, node: NodeId, after: Span) {
+        self.at(after.0, Happening::Dies(node));
+    }
+
     /// From then on the machine runs, and its BMC stays silent.
     pub fn replug(&mut self, node: NodeId, at: Time) {
         self.queue.push(at, Happening::Replug(node));
@@ -131,6 +136,19 @@ impl World {
     /// From then on its BMC answers.
     pub fn revive(&mut self, node: NodeId, after: Span) {
         self.at(after.0, Happening::Revives(node));
+    }
+
+    /// What a BMC says that answers.
+    pub(super) fn reading(&mut self, query: &Query) -> Observation {
+        let mut seen = meaning::answer(&self.fleet, query);
+        if let Observation::System(reading) = &mut seen {
+            if self.rng.percent(self.faults.null_power) {
+                reading.power = PowerState::Unknown;
+            } else if reading.power == PowerState::Off && self.rng.percent(self.faults.lags) {
+                reading.power = PowerState::PoweringOff;
+            }
+        }
+        seen
     }
 
     /// Did its feed come back behind everybody's back?
