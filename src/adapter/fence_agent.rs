@@ -274,6 +274,19 @@ mod tests {
         assert!(!mark.exists(), "what it started goes on");
     }
 
+    #[test]
+    fn only_a_line_that_states_it_says_off() {
+        let says = |said: &str| Ended { code: Some(2), how: String::new(), said: said.to_owned() }.says_off();
+        for off in ["Status: OFF", "off", "Chassis Power is off\n", "debug\npower status: off."] {
+            assert!(says(off), "{off}");
+        }
+        for not in
+            ["ERROR: timed out waiting for power status: off", "usage: status: off", "Status: ON", "status: off\nstatus: on", "turn it off"]
+        {
+            assert!(!says(not), "{not}");
+        }
+    }
+
     #[tokio::test]
     async fn what_must_not_be_run_is_refused() {
         let directory = tempfile::tempdir().expect("directory");
