@@ -4,7 +4,7 @@
 use super::flight::State;
 use super::*;
 use crate::model::gate_table::gates;
-use crate::step::{Command, FenceLevel, StandIn};
+use crate::step::{Command, FenceLevel, Observation, Query, StandIn};
 
 /// So many looks at least must have found nobody at home before the next level is asked.
 pub(super) const SILENT_LOOKS: u32 = 3;
@@ -50,6 +50,21 @@ impl Engine {
         self.flights[index].fresh_attempt();
         self.flights[index].state = State::Idle;
         self.idle.push(index);
+    }
+
+    /// An On of the source ends what people said of it before, for this run and every later one, whatever else the look
+    /// showed: what a look leads to may leave no reading in the journal.
+    pub(super) fn hear(&mut self, now: Time, index: usize, queries: &[Query], seen: &[Observation]) {
+        let source = self.plan.switchovers[index].source.node;
+        let on = |(query, seen): (&Query, &Observation)| match (query, seen) {
+            (Query::System(node), Observation::System(reading)) => {
+                *node == source && matches!(reading.power, PowerState::On | PowerState::PoweringOn)
+            }
+            _ => false,
+        };
+        if queries.iter().zip(seen).any(on) && self.heard.last() != Some(&(source, now)) {
+            self.heard.push((source, now));
+        }
     }
 
     /// Rule S6: what changes power may land late, an agent's `off` as well as a BMC's reset.

@@ -44,7 +44,9 @@ impl Engine {
         let verdict = step.evaluate(&cx, seen);
         let patience = step.patience(&cx);
         let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
-        let evidence = if acts || verdict == Verdict::Satisfied { step.observes(&cx) } else { Vec::new() };
+        let queries = step.observes(&cx);
+        self.hear(now, index, &queries, seen);
+        let evidence = if acts || verdict == Verdict::Satisfied { queries } else { Vec::new() };
         // What was read before a streak is no evidence of it.
         if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
