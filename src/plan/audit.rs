@@ -9,7 +9,7 @@ use crate::model::*;
 use crate::step::*;
 use std::sync::Arc;
 
-/// Records as they were last shown: a copy serves until a change is made.
+/// Records as they were last shown: a copy serves until a change names its node.
 #[derive(Default)]
 struct Shown {
     nodes: Vec<Arc<Node>>,
@@ -74,8 +74,9 @@ pub fn check(part: Fleet, mut switchover: Switchover) -> Result<Switchover, Unfi
             Verdict::Act | Verdict::Wait(_) => {
                 let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
                 meaning::obey(&mut world, &command).map_err(|fault| wrong(&fault.detail))?;
-                if let Command::Change(_) = command {
-                    shown.nodes.clear();
+                if let Command::Change(change) = &command {
+                    let changed = change.nodes();
+                    shown.nodes.retain(|node| !changed.contains(&node.id));
                 }
                 (cx.begun, cx.sent) = (true, true);
                 match step.evaluate(&cx, &shown.look(&world, step, &cx)) {

@@ -34,6 +34,9 @@ pub struct Shelf {
     facts: Vec<(Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>)>,
 }
 
+/// More than most switchovers have.
+const STEPS: usize = 24;
+
 /// More kinds than this are not looked for.
 const SHELF_MAX: usize = 256;
 
@@ -48,7 +51,8 @@ pub fn compose(
 ) -> Result<Switchover, Unfit> {
     let cx = Cook::new(runbook, fleet, request, chosen, id)?;
     let boot = cx.boot()?;
-    let mut steps = vec![cx.reserve(chosen.source, false, shelf), cx.reserve(chosen.destination, true, shelf)];
+    let mut steps = Vec::with_capacity(STEPS);
+    steps.extend([cx.reserve(chosen.source, false, shelf), cx.reserve(chosen.destination, true, shelf)]);
     cx.hooks(HookPoint::PreShutdown, fleet, &mut steps)?;
     steps.push(Step::SetMaintenance(SetMaintenance { machine: cx.pair.source.clone(), reason: format!("{} {id}", runbook.name) }));
     let (connectors, targets) = (cx.connectors(), cx.targets());
@@ -77,6 +81,7 @@ pub fn compose(
     steps.extend(afterwards.into_iter().flatten());
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
     steps.push(Step::Release(Release { machine: cx.pair.destination.clone() }));
+    steps.shrink_to_fit();
     let used: Vec<&Step> = steps.iter().filter(|s| matches!(s, Step::Reserve(_))).collect();
     let digest = digest_of(&used);
     Ok(Switchover {
