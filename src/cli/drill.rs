@@ -167,7 +167,7 @@ fn lab_copy(path: &std::path::Path) -> Result<Copy, Failure> {
     let (lab, records) = lab::read(path)?;
     let mut fleet = Fleet::from_records(records);
     for node in fleet.nodes.values_mut() {
-        node.live_facts = node.declared_facts.or(&lab.template);
+        node.live_facts = node.declared_facts.or(&lab.template).into();
     }
     // Its machines are made up, and able to do what the lab's are.
     presume(&mut fleet);

@@ -23,6 +23,7 @@ pub mod import;
 pub mod node;
 pub mod power;
 pub mod request;
+pub mod shared;
 pub mod units;
 pub mod volume;
 
@@ -45,5 +46,6 @@ pub use import::*;
 pub use node::*;
 pub use power::*;
 pub use request::*;
+pub use shared::*;
 pub use units::*;
 pub use volume::*;

@@ -7,7 +7,7 @@ use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     /// The person says that the destination has them and serves.
     pub moved: bool,
     /// What must be recorded at the destination then.

@@ -28,7 +28,7 @@ pub enum FenceLevel {
 /// plug), with no power command of any run still to land on either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub reads: u32,
     pub apart: Span,
     pub landing: Span,

@@ -13,6 +13,7 @@ mod attestations;
 mod fleet;
 mod inventory;
 mod journal;
+mod kinds;
 mod lease;
 mod lock;
 mod mailbox;
