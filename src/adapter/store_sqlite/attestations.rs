@@ -135,7 +135,7 @@ mod tests {
         store.attest(word(db, 200)).expect("a word");
         store.write(move |tables| withdraw(tables, db, Time(210))).expect("seen On");
         let late = store.use_attestation(db, &holder("r-3"), Time(211), &Deadline::NONE).await.expect_err("an On came after it");
-        assert!(late.detail.contains("expired"), "{late}");
+        assert!(late.detail.contains("ended"), "{late}");
     }
 
     /// Whoever told the machine On after the word was given has made it worth nothing, also where nobody looked.
