@@ -38,11 +38,11 @@ pub trait Inventory: Send + Sync {
 pub trait Bmc: Send + Sync {
     /// One look at the system: power, who answers, boot progress, override.
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
-    /// Facts and abilities.
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
+    /// Facts and abilities, as far as they are asked for.
+    async fn report(&self, at: &BmcEndpoint, asked: Further) -> Result<SystemReport, Fault>;
     /// The same with everything that only a full reading gives ([`Depth::Full`]): some dozens of requests.
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
-        self.report(at).await
+        self.report(at, Further::ALL).await
     }
     /// Paths of the systems behind this BMC that are machines of their own.
     async fn systems(&self, at: &BmcEndpoint) -> Result<Vec<String>, Fault> {

@@ -309,8 +309,18 @@ impl Line {
     }
 
     /// The same, with the answer for those who need more of it.
-    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Look, Answer), Fault> {
+    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Look, Arc<Answer>), Fault> {
         let answer = self.get(&place.url).await.map_err(Fault::from)?;
+        self.look_at(place, answer).await
+    }
+
+    /// As read just now ([`Line::get_recent`]).
+    pub(super) async fn look_back(&self, place: &Place) -> Result<(Look, Arc<Answer>), Fault> {
+        let answer = self.get_recent(&place.url).await.map_err(Fault::from)?;
+        self.look_at(place, answer).await
+    }
+
+    async fn look_at(&self, place: &Place, answer: Arc<Answer>) -> Result<(Look, Arc<Answer>), Fault> {
         let mut look: Look = answer.parse(&self.shown(&place.url))?;
         place.remember(&look);
         if place.override_pending.load(Ordering::Relaxed) {

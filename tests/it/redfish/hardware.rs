@@ -46,7 +46,7 @@ async fn each_tree_gives_its_facts_and_nothing_is_missed() {
 #[tokio::test]
 async fn a_short_reading_asks_for_nothing_that_only_a_full_one_gives() {
     let (fake, at, _) = served("modern").await;
-    let report = redfish().report(&at).await.expect("a report");
+    let report = redfish().report(&at, Further::ALL).await.expect("a report");
     assert!(!report.in_full && report.facts.network == NetworkFacts::default());
     let lines = fake.lines();
     for part in ["Storage", "Ports", "Drives", "UpdateService", "PCIe", "Processors/GPU"] {
