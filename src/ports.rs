@@ -15,13 +15,14 @@ pub use lease::{Deadline, Lease, RunLease};
 
 use crate::model::*;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Nodes, connectors, targets. Knows no runs but as holders of nodes.
 #[async_trait]
 pub trait Inventory: Send + Sync {
     /// Everything, at one instant.
     async fn fleet(&self) -> Result<Fleet, Fault>;
-    async fn node(&self, id: NodeId) -> Result<Node, Fault>;
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault>;
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault>;
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
     /// Every target in the inventory that shares an identity with this one, itself left out.

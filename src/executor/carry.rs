@@ -102,7 +102,7 @@ impl Carrier {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
                 let left = node.power_mark.map(|m| m.lands_by.since(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
-                Observation::Node(Arc::new(node), left)
+                Observation::Node(node, left)
             }
             Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
             Query::Boot(id) | Query::BootAndOverride(id) => {

@@ -148,6 +148,8 @@ pub(super) struct ResetAbility {
 /// One system and what is remembered of it between requests.
 pub(super) struct Place {
     pub url: Url,
+    /// The last answer and what it meant: most looks find the very same text.
+    last: Mutex<Option<(Arc<Answer>, Arc<Look>)>>,
     reset: Mutex<Option<Arc<ResetAbility>>>,
     /// The allowable values that ActionInfo gave.
     pub(super) by_info: tokio::sync::OnceCell<Vec<String>>,
@@ -161,6 +163,7 @@ impl Place {
     fn new(url: Url) -> Place {
         Place {
             url,
+            last: Mutex::default(),
             reset: Mutex::default(),
             by_info: tokio::sync::OnceCell::new(),
             iscsi: tokio::sync::Mutex::default(),
@@ -172,7 +175,13 @@ impl Place {
         self.reset.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, look: &Look) {
+    fn meaning(&self, answer: &Answer) -> Option<Arc<Look>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(known, _)| known.body == answer.body).map(|(_, look)| Arc::clone(look))
+    }
+
+    fn remember(&self, answer: &Arc<Answer>, look: &Arc<Look>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(answer), Arc::clone(look)));
         let ability = look.reset_ability();
         let mut known = self.reset.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_deref() != ability.as_ref() {
@@ -304,27 +313,35 @@ impl Line {
     }
 
     /// Read a system: one GET.
-    pub(super) async fn look(&self, place: &Place) -> Result<Look, Fault> {
+    pub(super) async fn look(&self, place: &Place) -> Result<Arc<Look>, Fault> {
         Ok(self.look_closely(place).await?.0)
     }
 
     /// The same, with the answer for those who need more of it.
-    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Look, Arc<Answer>), Fault> {
+    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
         let answer = self.get(&place.url).await.map_err(Fault::from)?;
         self.look_at(place, answer).await
     }
 
     /// As read just now ([`Line::get_recent`]).
-    pub(super) async fn look_back(&self, place: &Place) -> Result<(Look, Arc<Answer>), Fault> {
+    pub(super) async fn look_back(&self, place: &Place) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
         let answer = self.get_recent(&place.url).await.map_err(Fault::from)?;
         self.look_at(place, answer).await
     }
 
-    async fn look_at(&self, place: &Place, answer: Arc<Answer>) -> Result<(Look, Arc<Answer>), Fault> {
-        let mut look: Look = answer.parse(&self.shown(&place.url))?;
-        place.remember(&look);
+    async fn look_at(&self, place: &Place, answer: Arc<Answer>) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
+        let look = match place.meaning(&answer) {
+            Some(look) => look,
+            None => {
+                let look = Arc::new(answer.parse::<Look>(&self.shown(&place.url))?);
+                place.remember(&answer, &look);
+                look
+            }
+        };
         if place.override_pending.load(Ordering::Relaxed) {
+            let mut look = answer.parse::<Look>(&self.shown(&place.url))?;
             self.overlay_pending(&mut look).await?;
+            return Ok((Arc::new(look), answer));
         }
         Ok((look, answer))
     }
