@@ -3,7 +3,7 @@
 use crate::gate_table::one;
 use coldswap_sim::engine::{Engine, Entry, Event, EventLog, Input, LogError, Order, Outcome};
 use coldswap_sim::model::*;
-use coldswap_sim::step::{Command, Query, meaning};
+use coldswap_sim::step::{Command, Query, Step, meaning};
 use std::sync::Arc;
 
 #[derive(Default)]
@@ -23,7 +23,14 @@ impl EventLog for Log {
 /// What happened when, with a world that does at once as it is told but for the first `loses` of the commands for which
 /// `lost` holds.
 fn run(loses: usize, lost: impl Fn(&Command) -> bool) -> (Vec<Entry>, Vec<(Time, Order)>) {
-    let (mut fleet, plan) = one();
+    let (mut fleet, mut plan) = one();
+    for step in &mut plan.switchovers[0].steps {
+        match step {
+            Step::PowerOn(on) => on.landing = Span::secs(30),
+            Step::ConfigureBoot(boot) => boot.landing = Span::secs(30),
+            _ => {}
+        }
+    }
     let mut now = fleet.captured_at;
     let mut engine = Engine::resume(Arc::new(plan), "r-1".into(), now, &[]).expect("a new run");
     let (mut log, mut orders, mut left) = (Log::default(), Vec::new(), loses);
