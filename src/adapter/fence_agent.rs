@@ -84,10 +84,13 @@ impl Ended {
     }
 }
 
+/// What may stand before the word on a line that states it. The whole line is compared: `timed out waiting for power status:
+/// off` states nothing.
+const STATED_BY: [&str; 7] = ["", "status: ", "status is ", "power is ", "power status: ", "power status is ", "chassis power is "];
+
 /// `off`, `status: off`, `power is off`; `line` is trimmed and in lower case.
 fn states(line: &str, what: &str) -> bool {
-    let Some(before) = line.trim_end_matches('.').strip_suffix(what) else { return false };
-    before.is_empty() || before.ends_with("status: ") || before.ends_with("status is ") || before.ends_with("power is ")
+    line.trim_end_matches('.').strip_suffix(what).is_some_and(|before| STATED_BY.contains(&before))
 }
 
 impl FenceAgents {

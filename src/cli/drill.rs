@@ -194,7 +194,9 @@ async fn real_copy(global: &Global, args: &DrillArgs, runbook: &Runbook) -> Resu
         let looks = site.looks();
         let gathered = super::look::gathered(global, &looks, runbook).await;
         looks.close().await;
-        gathered?.fleet
+        let fleet = gathered?.fleet;
+        super::look::heed(&site, &fleet)?;
+        fleet
     } else {
         records.fleet().await?
     };

@@ -45,7 +45,7 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
 
 /// How long a power command of any run may still take to land on the node.
 pub fn landing_left(node: &Node, now: Time) -> Option<Span> {
-    node.power_mark.map(|m| m.lands_by.since(now)).filter(|left| *left > Span::ZERO)
+    node.power_mark.map(|mark| mark.left(now)).filter(|left| *left > Span::ZERO)
 }
 
 /// Do at once what the command asks for.

@@ -8,7 +8,7 @@ use super::wire::{Item, Link, Word, flag, list, part, paths, text, words};
 use crate::model::{BootOverride, BootProgress, Fault, Identity, PowerState, SystemReading};
 use reqwest::Url;
 use serde::Deserialize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the ServiceRoot links to.
@@ -175,12 +175,12 @@ impl Place {
         self.reset.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn meaning(&self, answer: &Answer) -> Option<Arc<Look>> {
+    pub(super) fn meaning(&self, answer: &Answer) -> Option<Arc<Look>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|(known, _)| known.body == answer.body).map(|(_, look)| Arc::clone(look))
     }
 
-    fn remember(&self, answer: &Arc<Answer>, look: &Arc<Look>) {
+    pub(super) fn remember(&self, answer: &Arc<Answer>, look: &Arc<Look>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(answer), Arc::clone(look)));
         let ability = look.reset_ability();
         let mut known = self.reset.lock().unwrap_or_else(PoisonError::into_inner);
@@ -312,52 +312,6 @@ impl Line {
         }
     }
 
-    /// Read a system: one GET.
-    pub(super) async fn look(&self, place: &Place) -> Result<Arc<Look>, Fault> {
-        Ok(self.look_closely(place).await?.0)
-    }
-
-    /// The same, with the answer for those who need more of it.
-    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
-        let answer = self.get(&place.url).await.map_err(Fault::from)?;
-        self.look_at(place, answer).await
-    }
-
-    /// As read just now ([`Line::get_recent`]).
-    pub(super) async fn look_back(&self, place: &Place) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
-        let answer = self.get_recent(&place.url).await.map_err(Fault::from)?;
-        self.look_at(place, answer).await
-    }
-
-    async fn look_at(&self, place: &Place, answer: Arc<Answer>) -> Result<(Arc<Look>, Arc<Answer>), Fault> {
-        let look = match place.meaning(&answer) {
-            Some(look) => look,
-            None => {
-                let look = Arc::new(answer.parse::<Look>(&self.shown(&place.url))?);
-                place.remember(&answer, &look);
-                look
-            }
-        };
-        if place.override_pending.load(Ordering::Relaxed) {
-            let mut look = answer.parse::<Look>(&self.shown(&place.url))?;
-            self.overlay_pending(&mut look).await?;
-            return Ok((Arc::new(look), answer));
-        }
-        Ok((look, answer))
-    }
-
-    /// `override_behind_settings`: what we wrote to the settings resource is what the next start will use.
-    async fn overlay_pending(&self, look: &mut Look) -> Result<(), Fault> {
-        let Some(path) = look.settings.as_ref().and_then(|s| s.object.0.as_deref()) else { return Ok(()) };
-        let url = self.address.url(path)?;
-        let pending: Look = self.get(&url).await.map_err(Fault::from)?.parse(&self.shown(&url))?;
-        if let (Some(boot), Some(now)) = (pending.boot, look.boot.as_mut()) {
-            now.target = boot.target.or(now.target.take());
-            now.enabled = boot.enabled.or(now.enabled.take());
-        }
-        Ok(())
-    }
-
     /// A collection's members: links, without those that cannot be read as links. `None`: the BMC does not show it.
     pub(super) async fn members(&self, path: &str) -> Result<Option<Vec<String>>, Fault> {
         let mut found = Vec::new();
@@ -369,6 +323,31 @@ impl Line {
         }
         found.truncate(MEMBERS_MAX);
         Ok(Some(found))
+    }
+
+    /// A resource that may be missing, and nothing else: `None` where the BMC says that there is no such thing. Any other
+    /// answer that is no success leaves open what it holds (rule S1: a firmware that cannot be read is not one that opens
+    /// nothing).
+    pub(super) async fn there<T: serde::de::DeserializeOwned + Default>(&self, path: &str) -> Result<Option<T>, Fault> {
+        let Ok(url) = self.address.url(path) else { return Ok(None) };
+        match self.get(&url).await {
+            Ok(answer) => answer.parse(&self.shown(&url)).map(Some),
+            Err(trouble) if trouble.says_missing() => Ok(None),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// [`Line::members`] of what is [`Line::there`].
+    pub(super) async fn members_there(&self, path: &str) -> Result<Vec<String>, Fault> {
+        let mut found = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next.take() {
+            let page = self.there::<Collection>(&path).await?.unwrap_or_default();
+            found.extend(paths(page.members.as_ref()));
+            next = page.next.filter(|_| found.len() < MEMBERS_MAX);
+        }
+        found.truncate(MEMBERS_MAX);
+        Ok(found)
     }
 
     /// A resource that may be missing, forbidden or broken (`tree_half_forbidden`): any answer that is no success is
