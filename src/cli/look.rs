@@ -33,7 +33,7 @@ pub async fn gathered_to(global: &Global, looks: &Looks, runbook: &Runbook, dept
     let concerns = |fleet: &Fleet| plan::concerned(runbook, fleet);
     let mut asking = Asking::new(global, depth);
     let at_once = if depth == Depth::Full { SURVEYED_AT_ONCE } else { ASKED_AT_ONCE };
-    let gathered = looks.ask(depth, at_once, concerns, |count, total| asking.tell(count, total)).await?;
+    let gathered = looks.ask((depth, runbook.further), at_once, concerns, |count, total| asking.tell(count, total)).await?;
     asking.end();
     if gathered.fleet.nodes.is_empty() {
         return Err(Failure::refused("the inventory is empty")

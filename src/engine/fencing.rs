@@ -4,7 +4,7 @@
 use super::flight::State;
 use super::*;
 use crate::model::gate_table::gates;
-use crate::step::{Command, FenceLevel, Observation, Query, StandIn};
+use crate::step::{Command, FenceLevel, Observation, Query, StandIn, Verdict};
 
 /// So many looks at least must have found nobody at home before the next level is asked.
 pub(super) const SILENT_LOOKS: u32 = 3;
@@ -65,6 +65,19 @@ impl Engine {
         self.flights[index].fresh_attempt();
         self.flights[index].state = State::Idle;
         self.idle.push(index);
+    }
+
+    /// The look that saw the destination On has also answered what the step after it asks first. Where that shows the
+    /// operating system running, and the source Off beside it, it is the look after the boot.
+    pub(super) fn boot_seen(&mut self, now: Time, index: usize, seen: &[Observation]) {
+        let cx = self.context(now, index);
+        let Some(step @ Step::AwaitBoot(_)) = self.step(index) else { return };
+        let answered = self.idle.last() == Some(&index) && step.observes(&cx).len() == seen.len();
+        if answered && step.evaluate(&cx, seen) == Verdict::Satisfied {
+            // The step before it has just put it there.
+            self.idle.pop();
+            self.seen(now, index, seen);
+        }
     }
 
     /// A source that runs ends what people said of it before, for this run and every later one, whatever else the look

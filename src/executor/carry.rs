@@ -107,10 +107,10 @@ impl Carrier {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
                 let left = node.power_mark.map(|mark| mark.left(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
-                Observation::Node(Arc::new(node), left)
+                Observation::Node(node, left)
             }
             Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
-            Query::Boot(id) => {
+            Query::Boot(id) | Query::BootAndOverride(id) => {
                 let endpoint = self.endpoint(*id)?;
                 let limit = if several { READ_LIMIT } else { PORT_LIMIT };
                 return limited_to(limit, self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
@@ -193,7 +193,7 @@ enum Beside {
 /// The node whose system a query wants read.
 fn system_of(query: &Query) -> Option<NodeId> {
     match query {
-        Query::System(id) | Query::Boot(id) | Query::Override(id) => Some(*id),
+        Query::System(id) | Query::BootAndOverride(id) | Query::Override(id) => Some(*id),
         _ => None,
     }
 }

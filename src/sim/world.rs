@@ -269,7 +269,7 @@ impl World {
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::Override(_));
+        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }

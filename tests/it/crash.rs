@@ -54,6 +54,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
         power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         vouchers: Vouchers::default(),
+        further: Further::ALL,
         boot: BootPolicy {
             via: BootVia::RedfishIscsi,
             timeout: Span::mins(2),

@@ -27,6 +27,7 @@ mod language;
 mod lease;
 mod leaves;
 mod lessons;
+mod lost;
 mod matching;
 mod people;
 mod redfish;

@@ -8,6 +8,7 @@ use crate::model::*;
 use crate::ports::{Deadline, Inventory, StoreError};
 use async_trait::async_trait;
 use rusqlite::Connection;
+use std::sync::Arc;
 
 /// Why an import changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -104,8 +105,8 @@ impl Inventory for SqliteStore {
         Ok(fleet?)
     }
 
-    async fn node(&self, id: NodeId) -> Result<Node, Fault> {
-        self.reader().wait_async(false, move |db| rows::node(db, id)).await?.ok_or_else(|| no_node(id))
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault> {
+        self.reader().wait_async(false, move |db| rows::shared_node(db, id)).await?.ok_or_else(|| no_node(id))
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {

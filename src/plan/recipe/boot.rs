@@ -42,7 +42,8 @@ impl Cook<'_> {
         };
         for node in [self.source, self.destination] {
             // What a silent source could do was never asked.
-            let never_read = node.id == self.source.id && self.is_silent() && node.facts_at.is_none();
+            let unread = node.facts_at.is_none() || node.abilities.iscsi_boot_unread;
+            let never_read = node.id == self.source.id && self.is_silent() && unread;
             if !node.abilities.iscsi_boot && !never_read {
                 let why = format!("`boot.via: redfish-iscsi` needs an adapter with iSCSIBoot, and the BMC of `{}` shows none", node.name);
                 return Err(self.left(LeftOutCode::BootUnsupported, why));
