@@ -149,6 +149,9 @@ impl FenceAgents {
             if name.contains(['\n', '\r', '=']) || value.expose_secret().contains(['\n', '\r']) {
                 return Err(Fault::refused(format!("`{}`: the option `{name}` has more than one line", call.name)));
             }
+            if NAMING_OPTIONS.contains(&option_name(name)) && value.expose_secret().trim().is_empty() {
+                return Err(Fault::refused(format!("`{}`: the option `{name}` is blank", call.name)));
+            }
             text.push_str(&format!("{name}={}\n", value.expose_secret()));
         }
         text.push_str(&format!("action={action}\n"));
@@ -295,6 +298,9 @@ mod tests {
         assert!(lab.off(&call, &Deadline::NONE).await.expect_err("a lab").detail.contains("lab"));
         call.options.insert("plug".into(), Sensitive::Plain("7\naction=on".into()));
         assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("two lines").detail.contains("`plug`"));
+        let blank = SecretRef::Command(vec!["printf".into(), " ".into()]);
+        call.options.insert("plug".into(), Sensitive::Secret(blank));
+        assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("no plug").detail.contains("`plug` is blank"));
         call.options.insert("plug".into(), Sensitive::Plain("7".into()));
         call.options.insert("option".into(), Sensitive::Plain("on".into()));
         assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("an action").detail.contains("`option`"));

@@ -245,6 +245,7 @@ fn plan_of(runbook: &Runbook, source: &Source, copy: &Copy, args: &DrillArgs) ->
         exclude: args.choose.exclude.clone(),
         home: BTreeMap::new(),
         allow_storm: true,
+        allow_boot_cleared: args.choose.allow_boot_cleared.clone(),
     };
     let (mut plan, warnings) =
         plan::plan(runbook, &copy.fleet, &request).map_err(|wrong| Failure::Diagnostics(wrong, vec![source.clone()]))?;

@@ -103,6 +103,7 @@ fn decide(
         only: choose.only.clone(),
         exclude: choose.exclude.clone(),
         allow_storm: choose.allow_storm,
+        allow_boot_cleared: choose.allow_boot_cleared.clone(),
         home,
     };
     let sources: Vec<&Source> = source.into_iter().collect();

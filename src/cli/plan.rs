@@ -2,6 +2,7 @@
 //! plan is saved.
 
 use super::args::{ExplainArgs, Global, PlanArgs};
+use super::files::Kind;
 use super::lab::Bench;
 use super::look::{Looked, gathered, gathered_to, heed, look, look_with};
 use super::site::Site;
@@ -21,6 +22,7 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
     let saves = args.out.is_some() || (args.refresh && args.lab.is_none());
     let bench = Bench::open(global, args.lab.as_deref(), saves).await?;
+    args.out.as_deref().map_or(Ok(()), |out| bench.site.try_to_write(out, Kind::Plan))?;
     let looks = bench.site.looks();
     let id = if args.out.is_some() { bench.site.store.next_plan_id()? } else { "unsaved".into() };
     let concerned = (&runbook, Some(&source));
@@ -32,7 +34,7 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     let plan = looked?.plan;
     if let Some(out) = &args.out {
         save(&bench.site.store, &plan)?;
-        files::write_whole(out, pretty(&plan)?.as_bytes())?;
+        files::write_whole(out, Kind::Plan, pretty(&plan)?.as_bytes())?;
     }
     output::print(
         global,

@@ -49,6 +49,9 @@ pub enum LeftOutCode {
     BootUnsupported,
     /// Its adapter opens another volume than the inventory says.
     BootMismatch,
+    /// It is Off and its adapter opens nothing, though the inventory has its boot volume there: as a switchover leaves its
+    /// source.
+    BootCleared,
     /// A fence agent's options speak of something that it lacks.
     FenceIncomplete,
     /// A fence agent would switch off another node as well.
@@ -153,7 +156,7 @@ pub fn source_obstacles<'a>(
         },
         |_, _, _, node| {
             let debt = node.debt.as_ref()?;
-            obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {debt}; `coldswap resume` settles it", node.name))
+            obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {debt}{}", node.name, settle(&node.name, debt)))
         },
         |_, _, holdings, node| boot_obstacle(holdings, node),
         |_, fleet, holdings, node| attachment_obstacle(fleet, holdings, node),
@@ -163,6 +166,12 @@ pub fn source_obstacles<'a>(
         |runbook, fleet, _, node| live_obstacle(runbook, fleet, node),
     ];
     LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node))
+}
+
+/// What ends a debt, where the debt does not say so itself: only a person can.
+pub(super) fn settle(name: &str, debt: &str) -> String {
+    let command = format!("`coldswap inventory set {name} debt=`");
+    if debt.contains(&command) { String::new() } else { format!("; settle it, then {command}") }
 }
 
 fn boot_obstacle(holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCode>> {

@@ -93,6 +93,7 @@ pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
         home: BTreeMap::new(),
     };
     plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
