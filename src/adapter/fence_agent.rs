@@ -80,7 +80,9 @@ impl Ended {
     /// A word somewhere is not enough: usage and error messages name `off` too, and end with the same 2.
     fn says_off(&self) -> bool {
         let states = |what: &str| self.said.lines().any(|line| states(&line.trim().to_lowercase(), what));
-        states("off") && !states("on")
+        // What else such a line may say of On, in whatever words, is no Off.
+        let doubt = |line: &str| ["status: on", "status is on", "power is on"].iter().any(|on| line.contains(on));
+        states("off") && !states("on") && !self.said.lines().any(|line| doubt(&line.to_lowercase()))
     }
 }
 
@@ -283,9 +285,14 @@ mod tests {
         for off in ["Status: OFF", "off", "Chassis Power is off\n", "debug\npower status: off."] {
             assert!(says(off), "{off}");
         }
-        for not in
-            ["ERROR: timed out waiting for power status: off", "usage: status: off", "Status: ON", "status: off\nstatus: on", "turn it off"]
-        {
+        for not in [
+            "ERROR: timed out waiting for power status: off",
+            "usage: status: off",
+            "Status: ON",
+            "status: off\nstatus: on",
+            "plug 7 status: on (feed a)\nStatus: OFF",
+            "turn it off",
+        ] {
             assert!(!says(not), "{not}");
         }
     }

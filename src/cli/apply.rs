@@ -108,6 +108,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
 async fn looked_again(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
     let gathered = Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await?;
+    super::look::heed(site, &gathered)?;
     learn(global, site, &ports, &gathered).await;
     begin(global, site, ports, plan, go).await
 }

@@ -194,9 +194,9 @@ async fn real_copy(global: &Global, args: &DrillArgs, runbook: &Runbook) -> Resu
         let looks = site.looks();
         let gathered = super::look::gathered(global, &looks, runbook).await;
         looks.close().await;
-        let fleet = gathered?.fleet;
-        super::look::heed(&site, &fleet)?;
-        fleet
+        let gathered = gathered?;
+        super::look::heed(&site, &gathered)?;
+        gathered.fleet
     } else {
         records.fleet().await?
     };

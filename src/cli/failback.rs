@@ -46,6 +46,7 @@ pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failu
     let bmc = std::sync::Arc::clone(&ports.bmc);
     let done: Result<ExitCode, Failure> = async {
         let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
+        super::look::heed(&site, &gathered)?;
         if args.keep {
             return keep(global, &site, &away, &gathered, args);
         }

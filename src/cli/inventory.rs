@@ -177,6 +177,9 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     let outcome = outcome_of(site, holder)?;
     let reading = ports.bmc.read(&node.bmc).await;
     ports.bmc.close().await;
+    if reading.as_ref().is_ok_and(|reading| reading.power.runs()) {
+        site.store.saw_running(vec![node.id], site.now())?;
+    }
     let power = match &reading {
         Ok(reading) => reading.power.to_string(),
         Err(fault) => format!("not to be read ({fault})"),

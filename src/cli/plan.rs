@@ -70,6 +70,7 @@ async fn afresh(
     id: PlanId,
 ) -> Result<Looked, Failure> {
     let gathered = gathered_to(global, looks, runbook.0, Depth::Full).await?;
+    heed(site, &gathered)?;
     for (node, refused) in remember(site, &gathered.reports).await {
         let name = gathered.fleet.nodes.get(&node).map_or_else(|| node.to_string(), |n| n.name.clone());
         output::note(global, format!("warning: {name}: {refused}"));
@@ -112,9 +113,9 @@ pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Fa
     let looks = bench.site.looks();
     let gathered = gathered(global, &looks, &runbook).await;
     looks.close().await;
-    let fleet = gathered?.fleet;
-    heed(&bench.site, &fleet)?;
-    let explanation = plan::explain::explain(&runbook, &fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
+    let gathered = gathered?;
+    heed(&bench.site, &gathered)?;
+    let explanation = plan::explain::explain(&runbook, &gathered.fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
     output::print(global, || explanation.to_string(), || json!({ "explanation": explanation }));
     Ok(ExitCode::Done)
 }

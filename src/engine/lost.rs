@@ -27,8 +27,13 @@ impl Engine {
     }
 
     pub(super) fn ask_again(&mut self, now: Time, index: usize) {
+        let landing = self.plan.switchovers[index].landing;
         let flight = &mut self.flights[index];
         let vain = flight.told_in_vain.is_some();
+        // Rule S6: the first one may still arrive, also where the second one is seen to have done it.
+        if let Some(sent) = flight.sent_at.filter(|_| !vain) {
+            flight.quiet_until = flight.quiet_until.max(sent + landing);
+        }
         flight.fresh_attempt();
         flight.asked_again = true;
         self.rest(index, if vain { now + backoff(0) } else { now });

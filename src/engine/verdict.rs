@@ -61,7 +61,10 @@ impl Engine {
                 self.boot_seen(now, index, seen);
             }
             Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),
-            Verdict::Act => self.not_so(now, index, &patience),
+            Verdict::Act => match self.too_late_to_start(now, index, seen) {
+                Some(why) => self.give_up(now, index, why, None),
+                None => self.not_so(now, index, &patience),
+            },
             Verdict::Wait(why) => self.wait(now, index, &patience, why),
             Verdict::Refuse(why) => self.give_up(now, index, why, None),
             Verdict::Level(level, why) => self.fence_at(now, index, level, why),
@@ -255,6 +258,10 @@ impl Engine {
     pub(super) fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
         let after = std::mem::take(&mut self.flights[index].reads);
         let fence = self.voucher(index);
+        if fence.is_some() {
+            // What ended an earlier word says nothing of this one.
+            self.words_end.remove(&self.plan.switchovers[index].source.node);
+        }
         self.clear_mark(now, index);
         let step = self.progress.tracks[index].number();
         self.record(now, Event::Achieved { switchover: self.id(index), step, how, after, hook, fence });

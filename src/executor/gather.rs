@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Gathered {
     pub fleet: Fleet,
     pub reports: BTreeMap<NodeId, SystemReport>,
+    /// Who was seen running, also where the rest of a report could not be had.
+    pub running: BTreeSet<NodeId>,
 }
 
 /// What is written down: inventory, plans, runs. It can be read and nothing else, and no BMC can be reached with it.
@@ -119,16 +121,25 @@ impl Looks {
         let bmc = &self.bmc;
         let mut answers = futures_util::stream::iter(nodes)
             .map(|(id, endpoint, further)| async move {
-                match depth {
-                    Depth::Short => (id, bmc.report(&endpoint, further).await),
-                    Depth::Full => (id, bmc.survey(&endpoint).await),
-                }
+                let answer = match depth {
+                    Depth::Short => bmc.report(&endpoint, further).await,
+                    Depth::Full => bmc.survey(&endpoint).await,
+                };
+                // Its power may have been said before the rest went wrong, and an On must not be lost (rule S1).
+                let runs = match &answer {
+                    Ok(report) => report.reading.power.runs(),
+                    Err(fault) if fault.is_silence() => false,
+                    Err(_) => bmc.read(&endpoint).await.is_ok_and(|reading| reading.power.runs()),
+                };
+                (id, answer, runs)
             })
             .buffer_unordered(at_once.max(1));
         let mut reports = BTreeMap::new();
         let mut count = 0;
-        while let Some((id, answer)) = answers.next().await {
+        let mut running = BTreeSet::new();
+        while let Some((id, answer, runs)) = answers.next().await {
             count += 1;
+            running.extend(runs.then_some(id));
             asked(count, total);
             match answer {
                 Ok(report) => {
@@ -141,7 +152,7 @@ impl Looks {
             }
         }
         drop(answers);
-        Ok(Gathered { fleet, reports })
+        Ok(Gathered { fleet, reports, running })
     }
 }
 

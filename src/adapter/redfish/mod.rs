@@ -229,8 +229,9 @@ impl Bmc for Redfish {
     }
 
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
-        let (mut report, answer) = self.described(at, Further::ALL).await?;
-        let line = self.line(at)?;
+        let (line, began) = (self.line(at)?, Instant::now());
+        let described = self.described(at, Further::ALL).await;
+        let (mut report, answer) = described.map_err(|fault| line.unless_heard(began, fault))?;
         let body = answer.parse(&report.system)?;
         let walk = line.survey(&report.system, &body, &mut report.facts);
         let too_long = || format!("reading it took longer than {} s", survey::FULL_TIME.as_secs());

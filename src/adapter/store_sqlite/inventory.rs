@@ -159,12 +159,14 @@ impl Inventory for SqliteStore {
 
     async fn learn(&self, id: NodeId, report: &SystemReport, at: Time) -> Result<(), Fault> {
         let report = report.clone();
+        // Rule S1: an On that any command saw ends what people said before, whatever becomes of the rest.
+        if report.reading.power.runs() {
+            self.inner.writer.wait_async(true, move |db| attestations::withdraw(db, id, at)).await?;
+        }
         let work = move |db: &Connection| {
             let mut before = Fleet::default();
             before.nodes.extend(rows::node(db, id)?.map(|node| (id, node)));
-            change(db, &before, |fleet| fleet.learn(id, &report, at))?;
-            // Rule S1: an On that any command saw ends what people said before.
-            if report.reading.power.runs() { attestations::withdraw(db, id, at) } else { Ok(()) }
+            change(db, &before, |fleet| fleet.learn(id, &report, at))
         };
         Ok(self.inner.writer.wait_async(true, work).await?)
     }

@@ -66,7 +66,7 @@ async fn the_function_that_has_a_target_is_the_one_and_is_found_once() {
     assert_eq!(seen, want);
     let walked = fake.lines().len();
     redfish.iscsi_boot(&fake.at()).await.expect("look");
-    assert_eq!(fake.lines()[walked..], [format!("GET {NDF}/3")]);
+    assert_eq!(fake.lines()[walked..], [format!("GET {NDF}/3"), format!("GET {NDF}/2")], "and the one that could have one by now");
 
     let fake = with_functions(&[json!({}), boot(""), boot("")]).await;
     assert!(redfish.iscsi_boot(&fake.at()).await.expect("look").expect("the first that could").is_clear());
