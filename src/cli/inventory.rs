@@ -6,7 +6,7 @@ mod refresh;
 mod show;
 
 use super::args::{Global, InventoryArgs, InventoryCommand};
-use super::site::Site;
+use super::site::{self, Site};
 use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
@@ -24,6 +24,9 @@ use std::path::{Path, PathBuf};
 
 pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failure> {
     let looks_only = matches!(args.command, InventoryCommand::Export { .. } | InventoryCommand::List | InventoryCommand::Show { .. });
+    if !looks_only {
+        site::changes(&site::config(global)?, "inventory")?;
+    }
     let site = if looks_only { Site::open_to_read(global)? } else { Site::open(global)? };
     match args.command {
         InventoryCommand::Import { files, replace } => import(global, &site, &files, replace),
@@ -87,7 +90,7 @@ fn import(global: &Global, site: &Site, paths: &[PathBuf], replace: bool) -> Res
 }
 
 async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
+    let fleet = site.inventory().fleet().await?;
     let wants_json = output::is_json(global) || out.and_then(Path::extension).is_some_and(|e| e == "json");
     let text = write_inventory(&fleet, if wants_json { Format::Json } else { Format::Yaml });
     match out {
@@ -98,7 +101,7 @@ async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<Exit
 }
 
 async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
+    let fleet = site.inventory().fleet().await?;
     let mut nodes: Vec<&Node> = fleet.nodes.values().collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     let state = |n: &Node| match (&n.reservation, &n.maintenance, &n.debt) {
@@ -175,8 +178,7 @@ fn edit(text: &str) -> Result<Edit, Failure> {
         "debt" if value.is_empty() => Ok(Edit::SettleDebt),
         "identity" if value.is_empty() => Ok(Edit::ForgetIdentity),
         "provision_state" => {
-            let states = [ProvisionState::Enroll, ProvisionState::Manageable, ProvisionState::Available, ProvisionState::Active];
-            let found = states.into_iter().find(|s| s.to_string() == value).map(Edit::ProvisionState);
+            let found = ProvisionState::SETTLED.into_iter().find(|s| s.to_string() == value).map(Edit::ProvisionState);
             found.ok_or_else(|| Failure::usage(format!("`{value}` is no provision state; enroll, manageable, available and active are")))
         }
         _ => {

@@ -55,7 +55,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         vouchers: Vouchers::default(),
         boot: BootPolicy {
-            via: BootVia::RedfishIscsi,
+            via: Some(BootVia::RedfishIscsi),
             timeout: Span::mins(2),
             ready: vec![BootReady::BootProgress, BootReady::PostBootHooks],
         },

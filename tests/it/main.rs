@@ -23,6 +23,7 @@ mod hardware;
 mod home;
 mod hooks;
 mod inventory;
+mod ironic;
 mod language;
 mod lease;
 mod leaves;
