@@ -5,6 +5,7 @@ mod boots;
 mod clouds;
 mod records;
 mod requests;
+mod tls;
 
 use crate::redfish::fake::{Canned, Fake, ok, status};
 use coldswap::adapter::ironic::{Ironic, IronicOptions};

@@ -106,12 +106,12 @@ async fn what_would_change_anything_is_refused_before_ironic_is_asked() {
     ] {
         let (code, out, err) = ran(place.path(), &[words, &["--output", "json"]].concat()).await;
         let told: Value = serde_json::from_str(&out).unwrap_or_default();
-        assert_eq!((code, &told["error"]["code"]), (3, &json!("R202")), "{words:?}: {out}{err}");
+        assert_eq!((code, &told["error"]["code"]), (3, &json!("P027")), "{words:?}: {out}{err}");
         assert!(err.contains("not supported yet") && err.contains("`plan`"), "{err}");
     }
     assert!(fake.asked().is_empty(), "{:?}", fake.asked());
     let (code, _, err) = ran(place.path(), &["switchover", "bm01", "--dry-run"]).await;
-    assert!(code == 3 && !err.contains("R202"), "a dry run looks, and tells that nothing is known to be identical: {err}");
+    assert!(code == 3 && !err.contains("P027"), "a dry run looks, and tells that nothing is known to be identical: {err}");
     std::fs::write(place.path().join("coldswap.yaml"), "apiVersion: coldswap/v1\nkind: Config\ninventory: {kind: ironic, cloud: lob}\n")
         .expect("a file");
     let (code, _, err) = ran(place.path(), &["inventory", "list"]).await;

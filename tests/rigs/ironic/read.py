@@ -40,7 +40,7 @@ class Lab:
         self.prefix = pathlib.Path(prefix)
         self.port = free_port()
         self.env = os.environ | {"IRONIC_PREFIX": str(prefix), "IRONIC_VENV": str(venv), "IRONIC_PORT": str(self.port),
-                                 "IRONIC_BMC_PORT": str(free_port()), "IRONIC_POWER_SYNC": "10", "IRONIC_WAIT": "180"}
+                                 "IRONIC_BMC_PORT": str(free_port()), "IRONIC_WAIT": "180"}
         self.url = f"http://127.0.0.1:{self.port}"
 
     def up(self, auth="noauth", conf=None):
@@ -132,7 +132,7 @@ def refuses(place):
     for words in (("apply", "runbook.yaml", "--yes"), ("switchover", enrol.SOURCE, "--yes"), ("inventory", "set", enrol.SOURCE, "debt="),
                   ("inventory", "refresh"), ("resume", "r-1"), ("failback", "r-1")):
         out, err = place.run(*words, "--output", "json", codes=(3,))
-        check('"R202"' in out and "not supported yet" in err, f"{words}: {out}{err}")
+        check('"P027"' in out and "not supported yet" in err, f"{words}: {out}{err}")
 
 
 def paged(place, api, lab):
