@@ -11,9 +11,9 @@
 use coldswap::adapter::store_sqlite::SqliteStore;
 use coldswap::diagnostic::Source;
 use coldswap::model::*;
-use coldswap::plan::{Landing, Request, choose, plan};
+use coldswap::plan::{Landing, Request, Switchover, choose, plan};
 use coldswap::ports::{Inventory, Store};
-use coldswap::runbook::{Files, Vars, read_runbook};
+use coldswap::runbook::{Files, Runbook, Vars, read_runbook};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -107,8 +107,8 @@ fn node(at: usize, kind: &str, class: usize, numbers: &mut Numbers) -> Node {
         ..FailureDomain::default()
     };
     node.resource_class = Some(format!("class-{class}"));
-    node.declared_facts = facts(class);
-    node.live_facts = facts(class);
+    node.declared_facts = facts(class).into();
+    node.live_facts = facts(class).into();
     node.identity = Identity {
         system_uuid: Some(NodeId::derived(&format!("machine-{kind}-{at}")).to_string()),
         serial_number: Some(format!("SN{kind}{at}")),
@@ -201,6 +201,12 @@ fn answer(fleet: &mut Fleet) {
     fleet.live = live.collect();
 }
 
+/// The weights of the preferences that a switchover does not meet: with the pools, what the assignment keeps low.
+fn missing(runbook: &Runbook, switchover: &Switchover) -> u64 {
+    let missed = runbook.matching.prefer.iter().filter(|p| !switchover.preferred.contains(&p.name));
+    missed.map(|p| u64::from(p.weight)).sum()
+}
+
 fn measure(text: &str, store: &Path) {
     let (runbook, _) = read_runbook(&Source::new("planning.yaml".to_owned(), text.as_bytes().to_vec()), &Vars::new(), &NoFiles)
         .unwrap_or_else(|d| panic!("{d:?}"));
@@ -232,10 +238,12 @@ fn measure(text: &str, store: &Path) {
     let wall = (began.elapsed() - answered).as_secs_f64();
     let (cpu, peak) = used();
     println!(
-        "{{\"nodes\": {}, \"planned\": {}, \"left_out\": {}, \"read_s\": {read:.3}, \"wall_s\": {wall:.3}, \"cpu_s\": {:.2}, \"peak_mib\": {peak}}}",
+        "{{\"nodes\": {}, \"planned\": {}, \"left_out\": {}, \"later_pool\": {}, \"missing\": {}, \"read_s\": {read:.3}, \"wall_s\": {wall:.3}, \"cpu_s\": {:.2}, \"peak_mib\": {peak}}}",
         fleet.nodes.len(),
         plan.switchovers.len(),
         plan.left_out.len(),
+        plan.switchovers.iter().filter(|s| s.pool.as_ref() != Some(&runbook.pools[0].name)).count(),
+        plan.switchovers.iter().map(|s| missing(&runbook, s)).sum::<u64>(),
         cpu - cpu_before
     );
 }

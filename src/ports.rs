@@ -38,6 +38,11 @@ pub trait Inventory: Send + Sync {
 pub trait Bmc: Send + Sync {
     /// One look at the system: power, who answers, boot progress, override.
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
+    /// Did anything come back from this BMC since then, whatever became of it? One that was given up because it took too
+    /// long is silent only if nothing did (rule S1).
+    fn heard(&self, _at: &BmcEndpoint, _since: std::time::Instant) -> bool {
+        false
+    }
     /// Facts and abilities.
     async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
     /// The same with everything that only a full reading gives ([`Depth::Full`]): some dozens of requests.

@@ -84,10 +84,13 @@ impl Ended {
     }
 }
 
+/// What may stand before the word on a line that states it. The whole line is compared: `timed out waiting for power status:
+/// off` states nothing.
+const STATED_BY: [&str; 7] = ["", "status: ", "status is ", "power is ", "power status: ", "power status is ", "chassis power is "];
+
 /// `off`, `status: off`, `power is off`; `line` is trimmed and in lower case.
 fn states(line: &str, what: &str) -> bool {
-    let Some(before) = line.trim_end_matches('.').strip_suffix(what) else { return false };
-    before.is_empty() || before.ends_with("status: ") || before.ends_with("status is ") || before.ends_with("power is ")
+    line.trim_end_matches('.').strip_suffix(what).is_some_and(|before| STATED_BY.contains(&before))
 }
 
 impl FenceAgents {
@@ -269,6 +272,19 @@ mod tests {
         assert!(fault.kind == FaultKind::Unknown && before.elapsed() < Duration::from_secs(3), "{fault}");
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert!(!mark.exists(), "what it started goes on");
+    }
+
+    #[test]
+    fn only_a_line_that_states_it_says_off() {
+        let says = |said: &str| Ended { code: Some(2), how: String::new(), said: said.to_owned() }.says_off();
+        for off in ["Status: OFF", "off", "Chassis Power is off\n", "debug\npower status: off."] {
+            assert!(says(off), "{off}");
+        }
+        for not in
+            ["ERROR: timed out waiting for power status: off", "usage: status: off", "Status: ON", "status: off\nstatus: on", "turn it off"]
+        {
+            assert!(!says(not), "{not}");
+        }
     }
 
     #[tokio::test]

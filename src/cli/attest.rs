@@ -38,6 +38,10 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
     let seen = ports.bmc.read(&node.bmc).await;
     ports.bmc.close().await;
     if let Some(why) = contradicts(node, &seen) {
+        // Rule S1: it ends whatever was said before, too.
+        if seen.as_ref().is_ok_and(|reading| reading.power.runs()) {
+            site.store.saw_running(vec![node.id], site.now())?;
+        }
         return Err(Failure::refused(why).hint("a BMC that answers is never overridden; look at the machine and its name again"));
     }
     let now = site.now();

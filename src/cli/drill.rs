@@ -167,7 +167,7 @@ fn lab_copy(path: &std::path::Path) -> Result<Copy, Failure> {
     let (lab, records) = lab::read(path)?;
     let mut fleet = Fleet::from_records(records);
     for node in fleet.nodes.values_mut() {
-        node.live_facts = node.declared_facts.or(&lab.template);
+        node.live_facts = node.declared_facts.or(&lab.template).into();
     }
     // Its machines are made up, and able to do what the lab's are.
     presume(&mut fleet);
@@ -194,7 +194,9 @@ async fn real_copy(global: &Global, args: &DrillArgs, runbook: &Runbook) -> Resu
         let looks = site.looks();
         let gathered = super::look::gathered(global, &looks, runbook).await;
         looks.close().await;
-        gathered?.fleet
+        let fleet = gathered?.fleet;
+        super::look::heed(&site, &fleet)?;
+        fleet
     } else {
         records.fleet().await?
     };

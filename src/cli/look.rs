@@ -42,6 +42,12 @@ pub async fn gathered_to(global: &Global, looks: &Looks, runbook: &Runbook, dept
     Ok(gathered)
 }
 
+/// Rule S1: whatever command sees a machine run ends what people said before of its being off.
+pub fn heed(site: &Site, fleet: &Fleet) -> Result<(), Failure> {
+    let runs = |id: &NodeId| fleet.power(*id).runs();
+    Ok(site.store.saw_running(fleet.live.keys().copied().filter(runs).collect(), site.now())?)
+}
+
 /// Look and decide. Warnings go to standard error.
 pub async fn look(
     global: &Global,
@@ -52,6 +58,7 @@ pub async fn look(
     id: PlanId,
 ) -> Result<Looked, Failure> {
     let gathered = gathered(global, looks, runbook).await?;
+    heed(site, &gathered.fleet)?;
     decide(site, looks, (runbook, source), choose, gathered, BTreeMap::new(), id)
 }
 

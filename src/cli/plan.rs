@@ -3,7 +3,7 @@
 
 use super::args::{ExplainArgs, Global, PlanArgs};
 use super::lab::Bench;
-use super::look::{Looked, gathered, gathered_to, look, look_with};
+use super::look::{Looked, gathered, gathered_to, heed, look, look_with};
 use super::site::Site;
 use super::{Failure, files, output};
 use crate::diagnostic::Source;
@@ -114,8 +114,9 @@ pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Fa
     let looks = bench.site.looks();
     let gathered = gathered(global, &looks, &runbook).await;
     looks.close().await;
-    let explanation =
-        plan::explain::explain(&runbook, &gathered?.fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
+    let fleet = gathered?.fleet;
+    heed(&bench.site, &fleet)?;
+    let explanation = plan::explain::explain(&runbook, &fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
     output::print(global, || explanation.to_string(), || json!({ "explanation": explanation }));
     Ok(ExitCode::Done)
 }

@@ -4,7 +4,7 @@
 use super::flight::State;
 use super::*;
 use crate::model::gate_table::gates;
-use crate::step::{Command, FenceLevel, StandIn};
+use crate::step::{Command, FenceLevel, Observation, Query, StandIn};
 
 /// So many looks at least must have found nobody at home before the next level is asked.
 pub(super) const SILENT_LOOKS: u32 = 3;
@@ -23,14 +23,29 @@ impl Engine {
             Some(Step::PowerOn(_)) => track.phase == Phase::Forward && !track.intended,
             _ => track.phase == Phase::Forward && !track.past_return,
         };
-        match fence.until.filter(|until| counts && *until <= now) {
+        let source = self.plan.switchovers[index].source.node;
+        let until = fence.until.map(|until| self.words_end.get(&source).map_or(until, |end| until.min(*end)));
+        match until.filter(|until| counts && *until <= now) {
             None => StandIn::Holds,
             Some(until) => {
                 let name = &self.plan.switchovers[index].source.name;
-                let text = format!("the attestation of {} that `{name}` is off expired at {until}, and its BMC is silent", fence.by);
+                let text = format!("the attestation of {} that `{name}` is off ended at {until}, and its BMC is silent", fence.by);
                 StandIn::Expired(Reason::new(ReasonCode::FenceExpired, text))
             }
         }
+    }
+
+    /// The sources for which a person's word stands in.
+    pub fn on_a_word(&self) -> Vec<NodeId> {
+        let held = |(index, track): (usize, &Track)| {
+            track.fence.as_ref().filter(|fence| fence.until.is_some()).map(|_| self.plan.switchovers[index].source.node)
+        };
+        self.progress.tracks.iter().enumerate().filter_map(held).collect()
+    }
+
+    /// A word may have ended while nobody carried the run out: some other command saw the machine run.
+    pub fn word_ends(&mut self, source: NodeId, at: Time) {
+        self.words_end.insert(source, at);
     }
 
     /// The level to ask when the fence's own cannot tell, if the runbook has one more.
@@ -50,6 +65,22 @@ impl Engine {
         self.flights[index].fresh_attempt();
         self.flights[index].state = State::Idle;
         self.idle.push(index);
+    }
+
+    /// A source that runs ends what people said of it before, for this run and every later one, whatever else the look
+    /// showed: what a look leads to may leave no reading in the journal. So does a plug that is on although its agent was
+    /// told `off`.
+    pub(super) fn hear(&mut self, now: Time, index: usize, queries: &[Query], seen: &[Observation]) {
+        let source = self.plan.switchovers[index].source.node;
+        let told_off = self.flights[index].told_at.is_some() || self.step(index).is_some_and(Step::starts_destination);
+        let on = |(query, seen): (&Query, &Observation)| match (query, seen) {
+            (Query::System(node), Observation::System(reading)) => *node == source && reading.power.runs(),
+            (Query::Plug(_), Observation::Plug(state)) => *state == PlugState::On && told_off,
+            _ => false,
+        };
+        if queries.iter().zip(seen).any(on) && self.heard.last() != Some(&(source, now)) {
+            self.heard.push((source, now));
+        }
     }
 
     /// Rule S6: what changes power may land late, an agent's `off` as well as a BMC's reset.

@@ -2,9 +2,10 @@
 //! [`super::progress`].
 
 use super::event::{PlugRead, Read};
+use super::fencing::SILENT_LOOKS;
 use super::order::Ticket;
 use crate::model::*;
-use crate::step::{Observation, Query};
+use crate::step::{Observation, Patience, Query};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -41,8 +42,10 @@ pub(super) struct Flight {
     pub plugs: Vec<PlugRead>,
     /// The attestation as last seen.
     pub attestation: Option<Box<Attestation>>,
-    /// Looks in a row that had to wait.
-    pub waits: u32,
+    /// Since when, and for how many looks in a row, the level in hand could not tell. A BMC that answers between them is
+    /// not silent, whatever it answers.
+    pub silent_since: Option<Time>,
+    pub silent_looks: u32,
     /// Stand still at least until then before going back (rule S6).
     pub quiet_until: Time,
 }
@@ -62,7 +65,8 @@ impl Flight {
             reads: Vec::new(),
             plugs: Vec::new(),
             attestation: None,
-            waits: 0,
+            silent_since: None,
+            silent_looks: 0,
             quiet_until,
         }
     }
@@ -75,8 +79,28 @@ impl Flight {
         self.asked_again = false;
         self.hook_result = None;
         self.waiting_since = None;
-        self.waits = 0;
+        self.heard_something();
         self.break_streak();
+    }
+
+    /// Whoever is asked has said something.
+    pub fn heard_something(&mut self) {
+        self.silent_since = None;
+        self.silent_looks = 0;
+    }
+
+    /// Has it been waited for long enough, one more look having had to wait?
+    pub fn waited_enough(&mut self, now: Time, code: ReasonCode, patience: &Patience) -> bool {
+        if !leaves_to_others(code) {
+            self.heard_something();
+            let waited = self.waiting_since.map_or(Span::ZERO, |since| now.since(since));
+            // A bound on landing ends by itself, however long it is.
+            return waited >= patience.wait && code != ReasonCode::Landing;
+        }
+        self.silent_looks += 1;
+        let silent = now.since(*self.silent_since.get_or_insert(now));
+        // One look that takes long is not yet silence.
+        silent >= patience.silent && self.silent_looks >= SILENT_LOOKS
     }
 
     pub fn fresh_step(&mut self) {
@@ -107,6 +131,11 @@ impl Flight {
             }
         }
     }
+}
+
+/// Whoever is asked cannot tell, and the next level of the fence may.
+pub(super) fn leaves_to_others(code: ReasonCode) -> bool {
+    matches!(code, ReasonCode::NoVoucher | ReasonCode::FenceAgent | ReasonCode::NotAttested)
 }
 
 /// How long to pause before looking again: an eighth of the time already waited, so that a wait is never more than an

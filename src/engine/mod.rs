@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::step::{Context, Step};
 use admission::{Admission, Next, brake};
 use flight::{Flight, State};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the engine guards, for `docs/gates.md`.
@@ -52,6 +52,8 @@ pub struct Engine {
     marks: Vec<(NodeId, PowerMark)>,
     /// Sources that were seen or told On since the last [`Ready`].
     heard: Vec<(NodeId, Time)>,
+    /// When people's words that stand in for silent sources end, as the store had it when this process began.
+    words_end: BTreeMap<NodeId, Time>,
     orders: Vec<Order>,
     /// Nothing is begun or looked at before.
     first_look: Time,
@@ -116,6 +118,7 @@ impl Engine {
             settling: BTreeSet::new(),
             marks: Vec::new(),
             heard: Vec::new(),
+            words_end: BTreeMap::new(),
             orders: Vec::new(),
             paced_until: None,
             plan,

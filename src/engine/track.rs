@@ -112,7 +112,7 @@ impl Track {
 
     /// An On of the source that was seen or told ends whatever an agent or a person said.
     pub(super) fn void_fence(&mut self, source: NodeId, entry: &Entry) {
-        let on = |reads: &[Read]| reads.iter().any(|r| r.node == source && matches!(r.power, PowerState::On | PowerState::PoweringOn));
+        let on = |reads: &[Read]| reads.iter().any(|r| r.node == source && r.power.runs());
         let void = match &entry.event {
             Event::Intended { before, command: Told::Reset { node, reset }, .. } => (*node == source && reset.starts()) || on(before),
             Event::Intended { before, .. } => on(before),
@@ -188,7 +188,7 @@ impl Track {
     /// Not moved: all that was begun is taken back.
     fn settlement(&self, forward: &[Step], moved: bool) -> Vec<Step> {
         let Some(pair) = forward.iter().find_map(Step::pair) else { return Vec::new() };
-        let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new() };
+        let mut confirm = Confirm { pair: pair.clone(), moved, connectors: Vec::new(), targets: Vec::new(), opens: None };
         if !moved {
             // Confirm has waited for whatever may still land. A source that runs by now serves, and is not switched off for it.
             let back = self.way_back(forward).into_iter().filter(|step| !matches!(step, Step::PowerOff(_)));
@@ -201,6 +201,7 @@ impl Track {
                 // What is left to do after the start: what the source's firmware still opens, and the way home's own ends.
                 Step::NoteDebt(_) | Step::LeaveMaintenance(_) | Step::SetRestorePolicy(_) if at > started => rest.push(step.clone()),
                 Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
+                Step::ConfigureBoot(c) => confirm.opens = c.settings.iscsi.clone().filter(|i| !i.is_clear()),
                 Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
                 Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),
                 _ => {}

@@ -1,7 +1,6 @@
 //! What follows from what was seen and heard.
 
-use super::fencing::SILENT_LOOKS;
-use super::flight::{ASK_AGAIN, State, backoff, poll_pause};
+use super::flight::{ASK_AGAIN, State, backoff, leaves_to_others, poll_pause};
 use super::*;
 use crate::model::gate_table::gates;
 use crate::step::{Command, Observation, Patience, Verdict};
@@ -44,7 +43,12 @@ impl Engine {
         let verdict = step.evaluate(&cx, seen);
         let patience = step.patience(&cx);
         let acts = verdict == Verdict::Act && self.flights[index].told_at.is_none();
-        let evidence = if acts || verdict == Verdict::Satisfied { step.observes(&cx) } else { Vec::new() };
+        let queries = step.observes(&cx);
+        self.hear(now, index, &queries, seen);
+        let evidence = if acts || verdict == Verdict::Satisfied { queries } else { Vec::new() };
+        if !matches!(verdict, Verdict::Wait(_)) {
+            self.flights[index].heard_something();
+        }
         // What was read before a streak is no evidence of it.
         if verdict != Verdict::Satisfied || self.flights[index].streak == 0 {
             self.flights[index].break_streak();
@@ -63,7 +67,6 @@ impl Engine {
     fn satisfied(&mut self, now: Time, index: usize, patience: &Patience) {
         let flight = &mut self.flights[index];
         flight.waiting_since = None;
-        flight.waits = 0;
         flight.streak += 1;
         if flight.streak < patience.reads {
             return self.rest(index, now + patience.apart);
@@ -132,14 +135,10 @@ impl Engine {
 
     fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
         let flight = &mut self.flights[index];
-        let since = *flight.waiting_since.get_or_insert(now);
-        let waited = now.since(since);
-        flight.waits += 1;
-        let other = matches!(why.code, ReasonCode::NoVoucher | ReasonCode::FenceAgent | ReasonCode::NotAttested);
+        let waited = now.since(*flight.waiting_since.get_or_insert(now));
+        let other = leaves_to_others(why.code);
         let bound = if other { patience.silent } else { patience.wait };
-        // A bound on landing ends by itself, however long it is. One look that takes long is not yet silence.
-        let enough = !other || flight.waits >= SILENT_LOOKS;
-        if waited >= bound && enough && why.code != ReasonCode::Landing {
+        if flight.waited_enough(now, why.code, patience) {
             let why = Reason::new(why.code, format!("{} (for {bound})", why.text));
             return match self.next_level(index) {
                 Some(level) if other => self.fence_at(now, index, level, why),

@@ -91,8 +91,13 @@ impl Carrier {
 
     /// `several`: other answers wait for this one, so a BMC that is silent must not make theirs too old.
     async fn read(&self, id: NodeId, several: bool) -> Result<SystemReading, Fault> {
-        let endpoint = self.endpoint(id)?;
-        limited_to(if several { READ_LIMIT } else { PORT_LIMIT }, self.ports.bmc.read(&endpoint), Fault::transient).await
+        let (endpoint, began) = (self.endpoint(id)?, std::time::Instant::now());
+        let limit = if several { READ_LIMIT } else { PORT_LIMIT };
+        let seen = limited_to(limit, self.ports.bmc.read(&endpoint), Fault::transient).await;
+        seen.map_err(|fault| match fault.is_silence() && self.ports.bmc.heard(&endpoint, began) {
+            true => Fault::answered(format!("{} (and yet it has answered)", fault.detail)),
+            false => fault,
+        })
     }
 
     /// What a query asks beside the reading of a system.
@@ -101,7 +106,7 @@ impl Carrier {
         Ok(Beside::All(match query {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
-                let left = node.power_mark.map(|m| m.lands_by.since(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
+                let left = node.power_mark.map(|mark| mark.left(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
                 Observation::Node(Arc::new(node), left)
             }
             Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),

@@ -96,6 +96,11 @@ pub async fn execute(
     }
     .map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
     engine.stand_still(claim.quiet_until);
+    for source in engine.on_a_word() {
+        if let Some(word) = ports.attestations.attestation(source).await.map_err(ExecuteError::Inventory)? {
+            engine.word_ends(source, word.expires_at);
+        }
+    }
     engine.set_openings(openings(&engine.plan().windows, ports.clock.now()).map_err(ExecuteError::Windows)?);
     ports.store.set_status(&run, claim.token, "running")?;
     for entry in &journal {

@@ -40,7 +40,7 @@ impl Fleet {
                 Edit::SettleDebt => node.debt = None,
                 Edit::ForgetIdentity => {
                     node.identity = Identity::default();
-                    (node.live_facts, node.abilities) = (Facts::default(), BmcAbilities::default());
+                    (node.live_facts, node.abilities) = (Shared::default(), BmcAbilities::default());
                     (node.imported, node.facts_at, node.full_at) = (None, None, None);
                 }
             }

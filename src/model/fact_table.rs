@@ -180,6 +180,9 @@ pub const FACTS: [FactRow; 30] = [
     ),
 ];
 
+/// The same in one place of memory.
+pub(super) static FACTS_BY_ROW: [FactRow; FACTS.len()] = FACTS;
+
 const fn names() -> [&'static str; FACTS.len()] {
     let mut names = [""; FACTS.len()];
     let mut n = 0;
@@ -196,8 +199,7 @@ impl Facts {
 
     /// The row of a fact; `None` for a component of the firmware inventory and for what is no fact.
     pub fn row(name: &str) -> Option<&'static FactRow> {
-        static ROWS: [FactRow; FACTS.len()] = FACTS;
-        ROWS.iter().find(|row| row.name == name)
+        FACTS_BY_ROW.iter().find(|row| row.name == name)
     }
 
     /// The fact of that name, if it is known.
@@ -211,8 +213,13 @@ impl Facts {
     /// Everything that is known, in the order of the table, the firmware's components last.
     pub fn list(&self) -> Vec<(String, Scalar)> {
         let rows = Facts::NAMES.iter().filter_map(|name| Some(((*name).to_owned(), self.get(name)?)));
-        let further = self.firmware.iter().filter(|(component, _)| !SHORT_FIRMWARE.contains(&component.as_str()));
-        rows.chain(further.map(|(component, version)| (format!("firmware.{component}"), Scalar::Text(version.clone())))).collect()
+        rows.chain(self.further_firmware().map(|(component, version)| (format!("firmware.{component}"), Scalar::Text(version.clone()))))
+            .collect()
+    }
+
+    /// The firmware's components that have no row.
+    pub(super) fn further_firmware(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.firmware.iter().filter(|(component, _)| !SHORT_FIRMWARE.contains(&component.as_str()))
     }
 
     /// Which reading gives this fact. Components of the firmware inventory come with a full one.

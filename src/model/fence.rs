@@ -153,7 +153,8 @@ impl Attestation {
     /// command that any run sent to the machine.
     ///
     /// # Errors
-    /// [`FaultKind::Refused`] where it has expired, another switchover has used it, or the machine was told On since.
+    /// [`FaultKind::Refused`] where it has ended, another switchover has used it, the machine was told On since, or it was
+    /// given later than now: then a clock was set back, and nobody can tell what came first.
     pub fn bind(&mut self, holder: &Holder, now: Time, mark: Option<PowerMark>) -> Result<(), Fault> {
         if let Some(mark) = mark.filter(|mark| mark.reset.starts() && self.at <= mark.sent_at) {
             let text = format!("the attestation of {} is older than the {} that was sent at {}", self.by, mark.reset, mark.sent_at);
@@ -165,7 +166,10 @@ impl Attestation {
             None => {}
         }
         if self.expires_at <= now {
-            return Err(Fault::refused(format!("the attestation of {} expired at {}", self.by, self.expires_at)));
+            return Err(Fault::refused(format!("the attestation of {} ended at {}", self.by, self.expires_at)));
+        }
+        if self.at > now {
+            return Err(Fault::refused(format!("the attestation of {} was given at {}, and it is {now} now", self.by, self.at)));
         }
         self.used_by = Some(holder.clone());
         Ok(())

@@ -47,8 +47,12 @@ impl Fleet {
         if target.shareable {
             return Vec::new();
         }
+        let others: Vec<_> = self.targets.values().filter(|t| t.node != target.node).collect();
+        if others.is_empty() {
+            return others;
+        }
         let names = target.identities();
-        self.targets.values().filter(|t| t.node != target.node && t.identities().iter().any(|i| names.contains(i))).collect()
+        others.into_iter().filter(|t| t.identities().iter().any(|i| names.contains(i))).collect()
     }
 
     pub fn power(&self, node: NodeId) -> PowerState {

@@ -25,6 +25,7 @@ pub mod node;
 pub mod power;
 pub mod provision;
 pub mod request;
+pub mod shared;
 pub mod units;
 pub mod volume;
 
@@ -49,5 +50,6 @@ pub use node::*;
 pub use power::*;
 pub use provision::*;
 pub use request::*;
+pub use shared::*;
 pub use units::*;
 pub use volume::*;

@@ -129,9 +129,9 @@ pub struct Node {
     /// Ironic's `properties.capabilities`, taken apart: `iscsi_boot: "true"`.
     pub capabilities: BTreeMap<String, String>,
     /// As declared by a person. [`Node::facts`] is what counts.
-    pub declared_facts: Facts,
+    pub declared_facts: Shared<Facts>,
     /// As last read from the BMC: what a full reading gave, and what was read since.
-    pub live_facts: Facts,
+    pub live_facts: Shared<Facts>,
     /// As another store's BMC reading had them. A full reading of our own ends them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Box<ImportedFacts>>,
@@ -171,8 +171,8 @@ impl Node {
             resource_class: None,
             traits: BTreeSet::new(),
             capabilities: BTreeMap::new(),
-            declared_facts: Facts::default(),
-            live_facts: Facts::default(),
+            declared_facts: Shared::default(),
+            live_facts: Shared::default(),
             imported: None,
             identity: Identity::default(),
             bmc: BmcEndpoint { address: address.to_owned(), system: None, username: None, password: None, tls: TlsTrust::System },
@@ -200,6 +200,35 @@ impl Node {
             Some(imported) => facts.or(&imported.facts),
             None => facts,
         }
+    }
+
+    /// One of [`Node::facts`].
+    pub fn fact(&self, name: &str) -> Option<Scalar> {
+        let imported = || self.imported.as_ref().and_then(|i| i.facts.get(name));
+        self.live_facts.get(name).or_else(|| self.declared_facts.get(name)).or_else(imported)
+    }
+
+    /// Is any of [`Node::facts`] known?
+    pub fn facts_known(&self) -> bool {
+        self.live_facts.known() || self.declared_facts.known() || self.imported.as_ref().is_some_and(|i| i.facts.known())
+    }
+
+    /// The health of [`Node::facts`].
+    pub fn health(&self) -> Option<Health> {
+        self.live_facts.health.or(self.declared_facts.health).or(self.imported.as_ref().and_then(|i| i.facts.health))
+    }
+
+    /// What [`Node::facts`] says that it does when mains power returns.
+    pub fn restore_policy(&self) -> Option<PowerRestorePolicy> {
+        let imported = self.imported.as_ref().and_then(|i| i.facts.power_restore_policy);
+        self.live_facts.power_restore_policy.or(self.declared_facts.power_restore_policy).or(imported)
+    }
+
+    /// The firmware components of [`Node::facts`] with their versions, by name.
+    pub fn firmware(&self) -> BTreeMap<&str, &str> {
+        let imported = self.imported.iter().flat_map(|i| &i.facts.firmware);
+        let all = imported.chain(&self.declared_facts.firmware).chain(&self.live_facts.firmware);
+        all.map(|(component, version)| (component.as_str(), version.as_str())).collect()
     }
 
     /// The same, each with its source and its time, in the order of [`FACTS`].
@@ -240,11 +269,11 @@ impl Node {
             return;
         }
         if report.in_full {
-            (self.live_facts, self.full_at, self.imported) = (report.facts.clone(), Some(at), None);
+            (self.live_facts, self.full_at, self.imported) = (report.facts.clone().into(), Some(at), None);
         } else {
             let other = self.live_facts.other_hardware(&report.facts);
             self.full_at = self.full_at.filter(|_| !other);
-            self.live_facts = if other { report.facts.clone() } else { report.facts.over_full(&self.live_facts) };
+            self.live_facts = if other { report.facts.clone() } else { report.facts.over_full(&self.live_facts) }.into();
             self.imported = self.imported.take().filter(|i| !i.facts.other_hardware(&report.facts));
         }
         self.abilities = report.abilities.clone();
@@ -261,14 +290,19 @@ impl Node {
 
     /// Facts that a person declared and the BMC contradicts: name, declared, live.
     pub fn contradictions(&self) -> Vec<(String, Scalar, Scalar)> {
-        let mut declared = self.declared_facts.list();
-        declared.sort_by(|a, b| a.0.cmp(&b.0));
-        declared
-            .into_iter()
-            .filter_map(|(name, declared)| {
-                let live = self.live_facts.get(&name)?;
-                (declared != live).then_some((name, declared, live))
-            })
-            .collect()
+        if self.declared_facts.is(&self.live_facts) {
+            return Vec::new();
+        }
+        let rows = FACTS_BY_ROW.iter().filter_map(|row| {
+            let (declared, live) = ((row.get)(&self.declared_facts)?, (row.get)(&self.live_facts)?);
+            (declared != live).then(|| (row.name.to_owned(), declared, live))
+        });
+        let components = self.declared_facts.further_firmware().filter_map(|(component, declared)| {
+            let live = self.live_facts.firmware.get(component).filter(|live| *live != declared)?;
+            Some((format!("firmware.{component}"), Scalar::Text(declared.clone()), Scalar::Text(live.clone())))
+        });
+        let mut contradictions: Vec<_> = rows.chain(components).collect();
+        contradictions.sort_by(|a, b| a.0.cmp(&b.0));
+        contradictions
     }
 }

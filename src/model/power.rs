@@ -20,9 +20,9 @@ pub enum PowerState {
 }
 
 impl PowerState {
-    /// It runs or starts: whatever was said before of its being off is over.
+    /// It runs, starts, or has not ended yet: whatever was said before of its being off is over.
     pub fn runs(self) -> bool {
-        matches!(self, PowerState::On | PowerState::PoweringOn | PowerState::Paused)
+        matches!(self, PowerState::On | PowerState::PoweringOn | PowerState::Paused | PowerState::PoweringOff)
     }
 }
 
@@ -104,4 +104,12 @@ pub struct PowerMark {
     pub sent_at: Time,
     /// After this the command has landed or never will.
     pub lands_by: Time,
+}
+
+impl PowerMark {
+    /// How long it may still take to land: never longer than from its sending, which a clock that was set back since would
+    /// make of it.
+    pub fn left(&self, now: Time) -> Span {
+        self.lands_by.since(now).min(self.lands_by.since(self.sent_at))
+    }
 }

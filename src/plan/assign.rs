@@ -12,7 +12,8 @@ mod grid;
 mod spread;
 mod wanted;
 
-use super::candidates::{Holdings, LeftOutCode, source_obstacles, spare_obstacles};
+use super::candidates::{LeftOutCode, source_obstacles, spare_obstacles};
+use super::holdings::Holdings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{Judge, LeftOutPolicy, Runbook};
@@ -88,8 +89,12 @@ pub(super) fn error(code: &'static str, message: String, hint: Option<String>) -
 /// Choose. `only` narrows the sources down, `exclude` keeps nodes out of both roles; names or uuids. Total and
 /// deterministic: names decide between equals, never ids or the order of the inventory.
 pub fn choose(runbook: &Runbook, fleet: &Fleet, only: Option<&[String]>, exclude: &[String]) -> Choice {
+    choose_with(runbook, fleet, &Holdings::of(fleet), only, exclude)
+}
+
+/// [`choose`], with what is known already of who has what.
+pub(super) fn choose_with(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings, only: Option<&[String]>, exclude: &[String]) -> Choice {
     let mut diagnostics = Vec::new();
-    let holdings = Holdings::of(fleet);
     let judge = Judge::new(&runbook.matching, fleet, &runbook.vars);
     let excluded = named(fleet, exclude, "--exclude", &mut diagnostics);
     let only = only.map(|names| named(fleet, names, "--only", &mut diagnostics));
@@ -100,21 +105,21 @@ pub fn choose(runbook: &Runbook, fleet: &Fleet, only: Option<&[String]>, exclude
     let mut left_out = Vec::new();
     let mut able = Vec::new();
     for source in sources {
-        match source_obstacles(runbook, fleet, &holdings, source.node).into_iter().next() {
+        match source_obstacles(runbook, fleet, holdings, source.node).next() {
             Some(obstacle) => left_out.push(source.left_out(obstacle.code, obstacle.text)),
             None => able.push(source),
         }
     }
     let not_spare = |id: &NodeId| all_sources.contains(id) || excluded.contains(id);
-    let free = |node: &Node| !not_spare(&node.id) && spare_obstacles(fleet, &holdings, node).is_empty();
+    let free = |node: &Node| !not_spare(&node.id) && spare_obstacles(fleet, holdings, node).next().is_none();
     let mut spares: Vec<&Node> = fleet.nodes.values().filter(|n| free(n)).collect();
     spares.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
 
-    let mut pairs = pin(runbook, fleet, &judge, &spares, &mut able, &mut left_out, &mut diagnostics);
+    let mut pairs = pin(runbook, (fleet, holdings), &judge, &spares, &mut able, &mut left_out, &mut diagnostics);
     let taken: BTreeSet<NodeId> = pairs.iter().map(|p| p.destination).collect();
     spares.retain(|n| !taken.contains(&n.id));
 
-    let spreads = Spreads::new(&runbook.matching.spread, fleet, &holdings, &judge, &mut diagnostics);
+    let spreads = Spreads::new(&runbook.matching.spread, fleet, holdings, &judge, &mut diagnostics);
     let mut classes = Classes::new(runbook, &judge, spreads, (&able, &spares), &mut diagnostics);
     let assigned = classes.assign();
     if !assigned.proven {
@@ -158,7 +163,7 @@ fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Di
 /// `able`, either into a pair or into `left_out`: another spare is not what was asked for.
 fn pin(
     runbook: &Runbook,
-    fleet: &Fleet,
+    (fleet, holdings): (&Fleet, &Holdings),
     judge: &Judge,
     spares: &[&Node],
     able: &mut Vec<Wanted>,
@@ -166,6 +171,7 @@ fn pin(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::new();
+    let free: BTreeSet<NodeId> = spares.iter().map(|s| s.id).collect();
     let mut takers: BTreeMap<NodeId, String> = BTreeMap::new();
     able.retain(|source| {
         let Some(destination) = source.destination else { return true };
@@ -175,7 +181,7 @@ fn pin(
                 LeftOutCode::DestinationTaken,
                 format!("`{}` is the destination of `{other}` already; name another for `{name}`", destination.name),
             ),
-            None => match judge_pinned(runbook, fleet, judge, spares, source.node, destination) {
+            None => match judge_pinned(runbook, (fleet, holdings), judge, &free, source.node, destination) {
                 Ok((preferred, identical)) => {
                     takers.insert(destination.id, name.clone());
                     let pool = NAMED_POOL.to_owned();
@@ -209,18 +215,18 @@ type Unfit = (LeftOutCode, String, Vec<String>);
 
 fn judge_pinned(
     runbook: &Runbook,
-    fleet: &Fleet,
+    (fleet, holdings): (&Fleet, &Holdings),
     judge: &Judge,
-    spares: &[&Node],
+    free: &BTreeSet<NodeId>,
     source: &Node,
     destination: &Node,
 ) -> Result<(Vec<String>, usize), Unfit> {
     let to = &destination.name;
     let unfit =
         |why: String| (LeftOutCode::DestinationUnfit, format!("`{to}`, named for `{}`, cannot take over: {why}", source.name), Vec::new());
-    if !spares.iter().any(|s| s.id == destination.id) {
-        let obstacles = spare_obstacles(fleet, &Holdings::of(fleet), destination);
-        return Err(unfit(obstacles.into_iter().next().map_or("it is a source itself, or was excluded".to_owned(), |o| o.text)));
+    if !free.contains(&destination.id) {
+        let mut obstacles = spare_obstacles(fleet, holdings, destination);
+        return Err(unfit(obstacles.next().map_or("it is a source itself, or was excluded".to_owned(), |o| o.text)));
     }
     let states: BTreeSet<ProvisionState> = runbook.pools.iter().flat_map(|p| p.provision_states.iter().copied()).collect();
     let takes = if states.is_empty() {
@@ -268,13 +274,13 @@ pub(super) fn reach<'a>(runbook: &'a Runbook, fleet: &'a Fleet) -> Reach<'a> {
     for node in nodes {
         if node.instance.is_some() || !holdings.targets(node.id).is_empty() {
             let wanted = Wanted { node, listed: false, group: 0, destination: None };
-            match source_obstacles(runbook, fleet, &holdings, node).into_iter().next() {
+            match source_obstacles(runbook, fleet, &holdings, node).next() {
                 Some(obstacle) => unable.push(wanted.left_out(obstacle.code, obstacle.text)),
                 None => sources.push(wanted),
             }
             continue;
         }
-        match spare_obstacles(fleet, &holdings, node).into_iter().next() {
+        match spare_obstacles(fleet, &holdings, node).next() {
             Some(obstacle) => unfit.push((node.name.clone(), obstacle.text)),
             None if !judge.sound(node.id) => {
                 unfit.push((node.name.clone(), "its hardware is unknown, or it reports itself critical".into()))

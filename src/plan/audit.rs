@@ -7,53 +7,28 @@ use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::step::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// Which targets share a volume, so that a walk needs only the few records around its two nodes.
-pub struct VolumeIndex {
-    by_identity: BTreeMap<VolumeIdentity, Vec<TargetId>>,
-    by_node: BTreeMap<NodeId, Vec<TargetId>>,
-    connectors: BTreeMap<NodeId, Vec<ConnectorId>>,
+/// Records as they were last shown: a copy serves until a change names its node.
+#[derive(Default)]
+struct Shown {
+    nodes: Vec<Arc<Node>>,
 }
 
-impl VolumeIndex {
-    pub fn of(fleet: &Fleet) -> VolumeIndex {
-        let mut index = VolumeIndex { by_identity: BTreeMap::new(), by_node: BTreeMap::new(), connectors: BTreeMap::new() };
-        for target in fleet.targets.values() {
-            index.by_node.entry(target.node).or_default().push(target.id);
-            for identity in target.identities() {
-                index.by_identity.entry(identity).or_default().push(target.id);
-            }
-        }
-        for connector in fleet.connectors.values() {
-            index.connectors.entry(connector.node).or_default().push(connector.id);
-        }
-        index
-    }
-
-    /// The part of the fleet that a switchover between these two can see.
-    pub fn around(&self, fleet: &Fleet, source: NodeId, destination: NodeId) -> Fleet {
-        let mut part = Fleet { captured_at: fleet.captured_at, ..Fleet::default() };
-        let mut nodes = BTreeSet::from([source, destination]);
-        for node in [source, destination] {
-            for id in self.by_node.get(&node).into_iter().flatten() {
-                let target = &fleet.targets[id];
-                for same in target.identities().iter().flat_map(|i| &self.by_identity[i]) {
-                    part.targets.insert(*same, fleet.targets[same].clone());
-                    nodes.insert(fleet.targets[same].node);
+impl Shown {
+    fn look(&mut self, world: &Fleet, step: &Step, cx: &Context) -> Vec<Observation> {
+        let mut answer = |query: &Query| match query {
+            Query::Node(id) => match self.nodes.iter().find(|node| node.id == *id) {
+                Some(node) => Observation::Node(node.clone(), meaning::landing_left(node, world.captured_at)),
+                None => {
+                    let seen = meaning::answer(world, query);
+                    self.nodes.extend(if let Observation::Node(node, _) = &seen { Some(node.clone()) } else { None });
+                    seen
                 }
-            }
-            for id in self.connectors.get(&node).into_iter().flatten() {
-                part.connectors.insert(*id, fleet.connectors[id].clone());
-            }
-        }
-        for node in nodes {
-            part.nodes.insert(node, fleet.nodes[&node].clone());
-            if let Some(live) = fleet.live.get(&node) {
-                part.live.insert(node, live.clone());
-            }
-        }
-        part
+            },
+            _ => meaning::answer(world, query),
+        };
+        step.observes(cx).iter().map(&mut answer).collect()
     }
 }
 
@@ -61,14 +36,15 @@ impl VolumeIndex {
 ///
 /// # Errors
 /// A diagnostic that names the step and the rule.
-pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unfit> {
-    let mut world = part.clone();
+pub fn check(part: Fleet, mut switchover: Switchover) -> Result<Switchover, Unfit> {
+    let mut world = part;
+    let mut shown = Shown::default();
     let holder = Holder { run: "planned".into(), switchover: switchover.id };
     let mut on_before = false;
     let mut stand_in = StandIn::None;
     for (at, step) in switchover.steps.iter().enumerate() {
         let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
-        let mut cx = Context { stand_in: stand_in.clone(), ..Context::fresh(holder.clone(), number, part.captured_at) };
+        let mut cx = Context { stand_in: stand_in.clone(), ..Context::fresh(holder.clone(), number, world.captured_at) };
         let wrong = |text: &str| {
             Unfit::Wrong(Box::new(Diagnostic {
                 code: codes::UNSAFE_PLAN,
@@ -84,9 +60,7 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
                 hint: Some("the inventory or the BMCs contradict the plan; `coldswap inventory show` prints what is recorded".into()),
             }))
         };
-        let look =
-            |world: &Fleet, cx: &Context| -> Vec<Observation> { step.observes(cx).iter().map(|q| meaning::answer(world, q)).collect() };
-        match step.evaluate(&cx, &look(&world, &cx)) {
+        match step.evaluate(&cx, &shown.look(&world, step, &cx)) {
             // In this walk everything boots at once; in the world it is waited for.
             Verdict::Satisfied if matches!(step, Step::AwaitBoot(_)) => {}
             Verdict::Satisfied => switchover.already_so.push(number),
@@ -100,8 +74,12 @@ pub fn check(part: &Fleet, mut switchover: Switchover) -> Result<Switchover, Unf
             Verdict::Act | Verdict::Wait(_) => {
                 let Some(command) = step.command(&cx) else { return Err(wrong("it is not so and there is no command for it")) };
                 meaning::obey(&mut world, &command).map_err(|fault| wrong(&fault.detail))?;
+                if let Command::Change(change) = &command {
+                    let changed = change.nodes();
+                    shown.nodes.retain(|node| !changed.contains(&node.id));
+                }
                 (cx.begun, cx.sent) = (true, true);
-                match step.evaluate(&cx, &look(&world, &cx)) {
+                match step.evaluate(&cx, &shown.look(&world, step, &cx)) {
                     Verdict::Satisfied => {}
                     Verdict::Wait(why) if why.code == ReasonCode::Landing => {}
                     Verdict::Act if step.hook().is_some() => {}

@@ -5,12 +5,12 @@ mod codes;
 
 pub use codes::{LeftOutCode, SpareCode};
 
+use super::holdings::Holdings;
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::runbook::{Mode, Runbook};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// One thing in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -24,70 +24,38 @@ fn obstacle<C>(code: C, text: String) -> Option<Obstacle<C>> {
     Some(Obstacle { code, text })
 }
 
-/// Which node has which volumes and connectors, worked out once for a whole fleet.
-pub struct Holdings<'a> {
-    targets: BTreeMap<NodeId, Vec<&'a VolumeTarget>>,
-    connectors: BTreeMap<NodeId, Vec<&'a VolumeConnector>>,
-    volumes: BTreeMap<VolumeIdentity, Vec<&'a VolumeTarget>>,
-}
-
-impl<'a> Holdings<'a> {
-    pub fn of(fleet: &'a Fleet) -> Holdings<'a> {
-        let mut holdings = Holdings { targets: BTreeMap::new(), connectors: BTreeMap::new(), volumes: BTreeMap::new() };
-        for target in fleet.targets.values() {
-            holdings.targets.entry(target.node).or_default().push(target);
-            for identity in target.identities() {
-                holdings.volumes.entry(identity).or_default().push(target);
-            }
-        }
-        holdings.targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
-        for connector in fleet.connectors.values() {
-            holdings.connectors.entry(connector.node).or_default().push(connector);
-        }
-        holdings
-    }
-
-    pub fn targets(&self, node: NodeId) -> &[&'a VolumeTarget] {
-        self.targets.get(&node).map_or(&[], Vec::as_slice)
-    }
-
-    pub fn connectors(&self, node: NodeId) -> &[&'a VolumeConnector] {
-        self.connectors.get(&node).map_or(&[], Vec::as_slice)
-    }
-
-    /// As [`Fleet::second_attachments`], without looking through all targets again.
-    fn elsewhere(&self, target: &VolumeTarget) -> Option<&'a VolumeTarget> {
-        if target.shareable {
-            return None;
-        }
-        let same = target.identities();
-        same.iter().filter_map(|i| self.volumes.get(i)).flatten().find(|t| t.node != target.node).copied()
-    }
-}
-
 /// Everything that keeps a node from being switched over; the first is the reason that is told.
-pub fn source_obstacles(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<Obstacle<LeftOutCode>> {
+pub fn source_obstacles<'a>(
+    runbook: &'a Runbook,
+    fleet: &'a Fleet,
+    holdings: &'a Holdings,
+    node: &'a Node,
+) -> impl Iterator<Item = Obstacle<LeftOutCode>> + 'a {
     use LeftOutCode as C;
-    let name = &node.name;
-    let records = [
-        node.reservation.as_ref().and_then(|holder| {
+    type Look = fn(&Runbook, &Fleet, &Holdings, &Node) -> Option<Obstacle<LeftOutCode>>;
+    const LOOKS: [Look; 10] = [
+        |_, _, _, node| {
+            let (name, holder) = (&node.name, node.reservation.as_ref()?);
             obstacle(C::Reserved, format!("`{name}` is reserved by {holder}; wait for that run, or `coldswap inventory release {name}`"))
-        }),
-        unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
-        node.maintenance
-            .as_ref()
-            .and_then(|m| obstacle(C::Maintenance, format!("`{name}` is in maintenance: {}; end the maintenance first", m.reason))),
-        node.debt.as_ref().and_then(|debt| {
-            obstacle(C::InDebt, format!("`{name}` still owes an earlier switchover: {debt}; `coldswap resume` settles it"))
-        }),
-        boot_obstacle(holdings, node),
-        attachment_obstacle(fleet, holdings, node),
-        connector_obstacle(runbook, holdings, node),
-        contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
-        cannot_fence(node),
+        },
+        |_, _, _, node| unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
+        |_, _, _, node| {
+            let reason = &node.maintenance.as_ref()?.reason;
+            obstacle(C::Maintenance, format!("`{}` is in maintenance: {reason}; end the maintenance first", node.name))
+        },
+        |_, _, _, node| {
+            let debt = node.debt.as_ref()?;
+            obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {debt}; `coldswap resume` settles it", node.name))
+        },
+        |_, _, holdings, node| boot_obstacle(holdings, node),
+        |_, fleet, holdings, node| attachment_obstacle(fleet, holdings, node),
+        |runbook, _, holdings, node| connector_obstacle(runbook, holdings, node),
+        |_, _, _, node| contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
+        |_, _, _, node| cannot_fence(node),
+        |runbook, fleet, _, node| live_obstacle(runbook, fleet, node),
     ];
     let kept = node.kept_by.iter().flat_map(|k| &k.source_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
-    records.into_iter().chain([live_obstacle(runbook, fleet, node)]).flatten().chain(kept).collect()
+    LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node)).chain(kept)
 }
 
 /// Its inventory service is about something with it, or something has failed there.
@@ -233,33 +201,40 @@ fn unidentified(node: &Node, seen: &Identity) -> Option<String> {
     ))
 }
 
-/// Everything that keeps a node from being a spare, whatever the source and the pool.
-pub fn spare_obstacles(fleet: &Fleet, holdings: &Holdings, node: &Node) -> Vec<Obstacle<SpareCode>> {
+/// Everything that keeps a node from being a spare, whatever the source and the pool; the first is the reason that is told.
+pub fn spare_obstacles<'a>(fleet: &'a Fleet, holdings: &'a Holdings, node: &'a Node) -> impl Iterator<Item = Obstacle<SpareCode>> + 'a {
     use SpareCode as C;
-    let name = &node.name;
-    let volumes = holdings.targets(node.id).len();
-    let starts = node.abilities.reset_types.as_ref().is_none_or(|allowed| allowed.iter().any(|r| r.starts()));
-    let all = [
-        node.reservation.as_ref().and_then(|h| obstacle(C::Reserved, format!("`{name}` is reserved by {h}"))),
-        node.maintenance.as_ref().and_then(|m| obstacle(C::Maintenance, format!("`{name}` is in maintenance: {}", m.reason))),
-        node.debt.as_ref().and_then(|d| obstacle(C::InDebt, format!("`{name}` still owes an earlier switchover: {d}"))),
-        node.instance.as_ref().and_then(|i| {
-            let what = i.name.clone().unwrap_or_else(|| i.uuid.to_string());
-            obstacle(C::HasInstance, format!("`{name}` carries instance `{what}`"))
-        }),
-        unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
-        (volumes > 0).then(|| Obstacle { code: C::HasVolumes, text: format!("`{name}` has {volumes} volume targets of its own") }),
-        contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
-        (!starts).then(|| Obstacle { code: C::CannotPowerOn, text: format!("the BMC of `{name}` allows neither On nor ForceOn") }),
-        spare_live(fleet, node),
-        // As the `health` rule of matching has it: what the BMC says, else what a person declared.
-        (node.live_facts.health.or(node.declared_facts.health) == Some(Health::Critical)).then(|| Obstacle {
-            code: C::Critical,
-            text: format!("`{name}` reports health critical: repair it, then `{}`", node.reread()),
-        }),
+    type Look = fn(&Fleet, &Holdings, &Node) -> Option<Obstacle<SpareCode>>;
+    const LOOKS: [Look; 10] = [
+        |_, _, node| obstacle(C::Reserved, format!("`{}` is reserved by {}", node.name, node.reservation.as_ref()?)),
+        |_, _, node| obstacle(C::Maintenance, format!("`{}` is in maintenance: {}", node.name, node.maintenance.as_ref()?.reason)),
+        |_, _, node| obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {}", node.name, node.debt.as_ref()?)),
+        |_, _, node| {
+            let instance = node.instance.as_ref()?;
+            let what = instance.name.clone().unwrap_or_else(|| instance.uuid.to_string());
+            obstacle(C::HasInstance, format!("`{}` carries instance `{what}`", node.name))
+        },
+        |_, _, node| unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
+        |_, holdings, node| {
+            let volumes = Some(holdings.targets(node.id).len()).filter(|n| *n > 0)?;
+            obstacle(C::HasVolumes, format!("`{}` has {volumes} volume targets of its own", node.name))
+        },
+        |_, _, node| contradiction(node).and_then(|text| obstacle(C::ContradictingFacts, text)),
+        |_, _, node| {
+            let never = node.abilities.reset_types.as_ref()?.iter().all(|r| !r.starts());
+            never.then_some(())?;
+            obstacle(C::CannotPowerOn, format!("the BMC of `{}` allows neither On nor ForceOn", node.name))
+        },
+        |fleet, _, node| spare_live(fleet, node),
+        |_, _, node| {
+            let name = &node.name;
+            // As the `health` rule of matching has it: what the BMC says, else what a person declared.
+            (node.live_facts.health.or(node.declared_facts.health) == Some(Health::Critical)).then_some(())?;
+            obstacle(C::Critical, format!("`{name}` reports health critical: repair it, then `{}`", node.reread()))
+        },
     ];
     let kept = node.kept_by.iter().flat_map(|k| &k.spare_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
-    all.into_iter().flatten().chain(kept).collect()
+    LOOKS.into_iter().filter_map(|look| look(fleet, holdings, node)).chain(kept)
 }
 
 fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {

@@ -4,7 +4,8 @@
 mod text;
 
 use super::assign::{Choice, choose, suggest_node};
-use super::candidates::{Holdings, LeftOutCode, Obstacle, SpareCode, source_obstacles, spare_obstacles};
+use super::candidates::{LeftOutCode, Obstacle, SpareCode, source_obstacles, spare_obstacles};
+use super::holdings::Holdings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
 use crate::runbook::{BUILTIN_IDENTICAL, Finding, Judge, Pool, Runbook, SpreadRule, Value};
@@ -98,7 +99,7 @@ pub fn explain(runbook: &Runbook, fleet: &Fleet, node: &str) -> Result<Explanati
     Ok(Explanation {
         node: source.name.clone(),
         is_source: sources.contains(&source.id),
-        obstacles: source_obstacles(runbook, fleet, &holdings, source),
+        obstacles: source_obstacles(runbook, fleet, &holdings, source).collect(),
         destination: pair.and_then(|p| fleet.nodes.get(&p.destination)).map(|n| n.name.clone()),
         left_out: left_out.map(|l| l.why.clone()),
         pools: runbook.pools.iter().map(|pool| look.pool(pool)).collect(),
@@ -261,11 +262,23 @@ pub const ALWAYS: [(&str, &str); 2] = [
     ("health", "a spare that reports itself critical takes nothing over"),
 ];
 
-/// The built-in rules with their reasons, for `explain --rules`.
+/// What `match` may name besides the rows of [`FACTS`].
+const BESIDES: [(&str, &str); 5] = [
+    ("resource_class", "the operator's own word for interchangeable machines"),
+    ("traits", "the node's traits, all together as one set"),
+    ("capabilities.NAME", "the node's capability of that name"),
+    ("firmware.COMPONENT", "version of a component that the BMC's firmware inventory lists"),
+    ("firmware.*", "every component that either has, in `identical`"),
+];
+
+/// The built-in rules with their reasons and all facts that `match` may name, for `explain --rules`.
 pub fn explain_rules() -> String {
     let mut text = String::from("always\n");
     text.push_str(&text::table(&ALWAYS));
     text.push_str("\nidentical, with `base: builtin`: known on both sides and equal\n");
     text.push_str(&text::table(&BUILTIN_IDENTICAL));
+    text.push_str("\nfacts that `match` may name, under `identical` and in `require`\n");
+    let facts: Vec<(&str, &str)> = FACTS.iter().map(|row| (row.name, row.what)).chain(BESIDES).collect();
+    text.push_str(&text::table(&facts));
     text
 }

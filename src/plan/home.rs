@@ -6,7 +6,8 @@
 //! what it was before. Maintenance is taken back only where its reason is, word for word, the one that the run's own step
 //! wrote; anybody else's keeps the machine where it is.
 
-use super::candidates::{Holdings, LeftOutCode, SpareCode, spare_obstacles};
+use super::candidates::{LeftOutCode, SpareCode, spare_obstacles};
+use super::holdings::Holdings;
 use super::{LeftOut, Switchover};
 use crate::model::gate_table::gates;
 use crate::model::*;
@@ -127,7 +128,7 @@ fn fit(trace: &Trace<'_>, fleet: &Fleet) -> Result<(), Stays> {
     if trace.ours.is_some() {
         node.maintenance = None;
     }
-    match spare_obstacles(fleet, &Holdings::of(fleet), &node).into_iter().next() {
+    match spare_obstacles(fleet, &Holdings::of_node(fleet, node.id), &node).next() {
         None => Ok(()),
         Some(obstacle) => Err((code_of(obstacle.code), obstacle.text + &advice(obstacle.code, &node.name))),
     }

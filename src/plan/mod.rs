@@ -11,6 +11,7 @@ pub mod coverage;
 mod diff;
 pub mod explain;
 mod gates;
+pub mod holdings;
 pub mod home;
 mod predict;
 mod recipe;
@@ -71,19 +72,19 @@ impl Landing {
 /// # Errors
 /// What keeps this runbook from being carried out on this fleet, all of it at once.
 pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let choice =
-        choose(runbook, &home::as_spares(fleet, &request.home), (!request.only.is_empty()).then_some(&request.only[..]), &request.exclude);
+    let holdings = holdings::Holdings::of(fleet);
+    let only = (!request.only.is_empty()).then_some(&request.only[..]);
+    let choice = assign::choose_with(runbook, &home::as_spares(fleet, &request.home), &holdings, only, &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
-    let volumes = audit::VolumeIndex::of(fleet);
-    let plugs = recipe::Plugs::of(runbook, fleet, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
+    let plugs = recipe::Plugs::of(runbook, fleet, &holdings, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
+    let mut shelf = recipe::Shelf::default();
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
     for pair in &choice.pairs {
         let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
-        let part = volumes.around(fleet, pair.source, pair.destination);
         // No node is in two switchovers, so what the others do to the fleet does not show here.
-        let mut after = part.clone();
-        let composed = recipe::compose(runbook, &part, &mut after, request, pair, &plugs, id).and_then(|s| audit::check(&part, s));
+        let part = holdings.around(fleet, pair.source, pair.destination);
+        let composed = recipe::compose(runbook, &part, request, pair, (&plugs, &mut shelf), id).and_then(|s| audit::check(part, s));
         match composed {
             Ok(switchover) => switchovers.push(gates::limited(runbook, fleet, switchover)),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),
@@ -180,5 +181,10 @@ fn refuse_left_out(runbook: &Runbook, known: &[LeftOut], all: &[LeftOut], diagno
 /// SHA-256 over the JSON of what a switchover rests on.
 pub(crate) fn digest_of<T: serde::Serialize>(value: &T) -> String {
     let json = serde_json::to_vec(value).unwrap_or_default();
-    Sha256::digest(&json).iter().map(|b| format!("{b:02x}")).collect()
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(&json) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }

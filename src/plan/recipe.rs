@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::model::*;
 use crate::runbook::{BootReady, BootVia, HardOff, Mode, Runbook, Scope};
 use crate::step::*;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use fence::{GATES, Plugs};
@@ -27,21 +28,32 @@ pub enum Unfit {
     Wrong(Box<Diagnostic>),
 }
 
-/// Compose one switchover. `fleet` need hold only what hangs on its two nodes. `after` is the same; the switchover is done
-/// to it, so that templates see the world of their step.
+/// What many switchovers of one plan rest on alike, once for all of them: the facts of one kind of machine.
+#[derive(Default)]
+pub struct Shelf {
+    facts: Vec<(Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>)>,
+}
+
+/// More than most switchovers have.
+const STEPS: usize = 24;
+
+/// More kinds than this are not looked for.
+const SHELF_MAX: usize = 256;
+
+/// Compose one switchover. `fleet` need hold only what hangs on its two nodes.
 pub fn compose(
     runbook: &Runbook,
     fleet: &Fleet,
-    after: &mut Fleet,
     request: &Request,
     chosen: &Chosen,
-    plugs: &Plugs,
+    (plugs, shelf): (&Plugs, &mut Shelf),
     id: SwitchoverId,
 ) -> Result<Switchover, Unfit> {
     let cx = Cook::new(runbook, fleet, request, chosen, id)?;
     let boot = cx.boot()?;
-    let mut steps = vec![cx.reserve(chosen.source, false), cx.reserve(chosen.destination, true)];
-    cx.hooks(HookPoint::PreShutdown, after, &mut steps)?;
+    let mut steps = Vec::with_capacity(STEPS);
+    steps.extend([cx.reserve(chosen.source, false, shelf), cx.reserve(chosen.destination, true, shelf)]);
+    cx.hooks(HookPoint::PreShutdown, fleet, &mut steps)?;
     steps.push(Step::SetMaintenance(SetMaintenance { machine: cx.pair.source.clone(), reason: format!("{} {id}", runbook.name) }));
     let (connectors, targets) = (cx.connectors(), cx.targets());
     steps.extend(cx.crash_dump());
@@ -55,13 +67,7 @@ pub fn compose(
     steps.push(cx.move_instance());
     steps.extend(cx.home.and_then(|h| h.before_boot(&cx.pair.destination)));
     steps.extend(boot.configure.clone().map(Step::ConfigureBoot));
-    for step in &steps {
-        let context = cx.context();
-        // Hooks mean nothing to the records; what is refused here is found by the audit.
-        if let Some(command @ Command::Change(_)) = step.command(&context) {
-            let _ = meaning::obey(after, &command);
-        }
-    }
+    let after = &cx.after(&steps);
     cx.hooks(HookPoint::PostMigration, after, &mut steps)?;
     steps.push(cx.power_on(&boot, &fence));
     steps.push(Step::AwaitBoot(AwaitBoot {
@@ -75,6 +81,7 @@ pub fn compose(
     steps.extend(afterwards.into_iter().flatten());
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
     steps.push(Step::Release(Release { machine: cx.pair.destination.clone() }));
+    steps.shrink_to_fit();
     let used: Vec<&Step> = steps.iter().filter(|s| matches!(s, Step::Reserve(_))).collect();
     let digest = digest_of(&used);
     Ok(Switchover {
@@ -101,7 +108,7 @@ struct Cook<'a> {
     fleet: &'a Fleet,
     source: &'a Node,
     destination: &'a Node,
-    pair: Pair,
+    pair: Shared<Pair>,
     landing: Span,
     id: SwitchoverId,
     home: Option<&'a Homecoming>,
@@ -113,7 +120,7 @@ impl<'a> Cook<'a> {
         let destination = &fleet.nodes[&chosen.destination];
         let landing = request.landing.of(chosen.source).max(request.landing.of(chosen.destination));
         let machine = |node: &Node| Machine { node: node.id, name: node.name.clone(), identity: identity(fleet, node) };
-        let pair = Pair { source: machine(source), destination: machine(destination) };
+        let pair = Pair { source: machine(source), destination: machine(destination) }.into();
         let cook = Cook { runbook, fleet, source, destination, pair, landing, id, home: request.home.get(&chosen.source) };
         for machine in [&cook.pair.source, &cook.pair.destination] {
             // Somebody else may vouch for a source; for a destination nobody.
@@ -133,19 +140,47 @@ impl<'a> Cook<'a> {
         Context::fresh(Holder { run: "planned".into(), switchover: self.id }, 1, self.fleet.captured_at)
     }
 
+    /// The fleet once these steps are done, so that templates see the world of their step.
+    fn after(&self, steps: &[Step]) -> Cow<'a, Fleet> {
+        if self.runbook.hooks.iter().all(|h| h.point == HookPoint::PreShutdown) {
+            return Cow::Borrowed(self.fleet);
+        }
+        let mut after = self.fleet.clone();
+        for step in steps {
+            // Hooks mean nothing to the records; what is refused here is found by the audit.
+            if let Some(command @ Command::Change(_)) = step.command(&self.context()) {
+                let _ = meaning::obey(&mut after, &command);
+            }
+        }
+        Cow::Owned(after)
+    }
+
     fn left(&self, code: LeftOutCode, why: String) -> Unfit {
         let listed = self.runbook.sources.nodes.iter().any(|(n, _)| *n == self.source.name || *n == self.source.id.to_string());
         Unfit::Left(Box::new(LeftOut { node: self.source.id, name: self.source.name.clone(), code, why, listed }))
     }
 
-    fn reserve(&self, node: NodeId, destination: bool) -> Step {
+    fn reserve(&self, node: NodeId, destination: bool, shelf: &mut Shelf) -> Step {
         let record = &self.fleet.nodes[&node];
         let machine = if destination { &self.pair.destination } else { &self.pair.source };
-        let known = record.facts();
-        let names = self.runbook.matching.identical.iter().map(String::as_str).chain(self.runbook.matching.required_facts());
-        let facts: BTreeMap<String, Scalar> = names.filter_map(|n| Some((n.to_owned(), known.get(n)?))).collect();
+        let facts = self.facts(record, shelf);
         let ours = self.home.filter(|_| destination).and_then(|h| h.maintenance.clone());
         Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours })
+    }
+
+    /// Those that the plan rests on.
+    fn facts(&self, node: &Node, shelf: &mut Shelf) -> Shared<BTreeMap<String, Scalar>> {
+        let alike = |(live, declared, _): &&(_, _, _)| node.live_facts.is(live) && node.declared_facts.is(declared);
+        if let Some((_, _, facts)) = shelf.facts.iter().find(alike).filter(|_| node.imported.is_none()) {
+            return facts.clone();
+        }
+        let names = self.runbook.matching.identical.iter().map(String::as_str).chain(self.runbook.matching.required_facts());
+        let facts: BTreeMap<String, Scalar> = names.filter_map(|n| Some((n.to_owned(), node.fact(n)?))).collect();
+        let facts = Shared::from(facts);
+        if node.imported.is_none() && shelf.facts.len() < SHELF_MAX {
+            shelf.facts.push((node.live_facts.clone(), node.declared_facts.clone(), facts.clone()));
+        }
+        facts
     }
 
     fn connectors(&self) -> Vec<Step> {

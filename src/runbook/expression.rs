@@ -10,6 +10,7 @@
 mod eval;
 mod filter;
 mod lower;
+mod plain;
 mod read;
 mod scope;
 mod shape;
@@ -98,7 +99,8 @@ impl Expression {
     /// [`Expression::holds`], with what each side shows worked out before: of the spare's row only what is the spare's is
     /// looked at, of the source's everything else.
     pub fn holds_for(&self, source: &[Value], spare: &[Value]) -> Result<bool, ExpressionError> {
-        eval::truth(&self.ast, &eval::Row { source, spare, of_spare: &self.of_spare })
+        let row = eval::Row { source, spare, of_spare: &self.of_spare };
+        plain::truth(&self.ast, &row).map_or_else(|| eval::truth(&self.ast, &row), Ok)
     }
 
     /// Does a row of the source's, or of the spare's, hold what may decide?

@@ -4,6 +4,7 @@ use super::predicate::*;
 use super::{Against, Expression, ExpressionError, Matching, NodeValues, Require, Rule, Scope, Value};
 use crate::model::*;
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Everything that the rules say of one source and one spare.
@@ -37,11 +38,37 @@ pub fn judge(matching: &Matching, fleet: &Fleet, source: NodeId, spare: NodeId, 
 }
 
 /// What a node shows to a question. Nodes that show the same get the same answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Shown {
     Row(Vec<Value>),
     Fact(Option<Property>),
 }
+
+/// An order to find equals by, and no more: the language's own comparisons mix no kinds.
+impl Ord for Shown {
+    fn cmp(&self, other: &Shown) -> Ordering {
+        match (self, other) {
+            (Shown::Row(a), Shown::Row(b)) => Value::place_of_lists(a, b),
+            (Shown::Fact(a), Shown::Fact(b)) => a.cmp(b),
+            (Shown::Row(_), Shown::Fact(_)) => Ordering::Less,
+            (Shown::Fact(_), Shown::Row(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for Shown {
+    fn partial_cmp(&self, other: &Shown) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, other: &Shown) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Shown {}
 
 /// Matching over one fleet. What a node shows is worked out when it is asked for.
 pub struct Judge<'a> {
@@ -61,7 +88,7 @@ impl<'a> Judge<'a> {
     }
 
     fn seen(&self, id: NodeId) -> Option<Seen<'a>> {
-        self.fleet.nodes.get(&id).map(|node| Seen { node, facts: node.facts() })
+        self.fleet.nodes.get(&id).map(|node| Seen { node })
     }
 
     /// `node` stands for the spare.
@@ -132,7 +159,7 @@ impl<'a> Judge<'a> {
 
     /// May it be a spare at all, by what is known of it: rules that no runbook can take away.
     pub fn sound(&self, id: NodeId) -> bool {
-        self.seen(id).is_some_and(|seen| facts_known(&seen).passed && health(&seen).passed)
+        self.fleet.nodes.get(&id).is_some_and(|node| node.facts_known() && node.health() != Some(Health::Critical))
     }
 
     /// Every rule, whether or not an earlier one failed.

@@ -43,7 +43,6 @@ impl std::fmt::Display for Property {
 
 pub(super) struct Seen<'a> {
     pub node: &'a Node,
-    pub facts: Facts,
 }
 
 impl Seen<'_> {
@@ -55,7 +54,7 @@ impl Seen<'_> {
             "resource_class" => self.node.resource_class.as_deref().and_then(trimmed),
             "firmware.*" => firmware(self),
             _ if name.starts_with("capabilities.") => self.node.capabilities.get(&name[13..]).map(String::as_str).and_then(trimmed),
-            _ => match self.facts.get(name)? {
+            _ => match self.node.fact(name)? {
                 Scalar::Text(text) => trimmed(&text),
                 scalar => Some(Property::One(scalar)),
             },
@@ -80,7 +79,7 @@ impl<'m> From<&'m Rule> for Ask<'m> {
 }
 
 pub(super) fn facts_known(spare: &Seen) -> Finding {
-    let passed = spare.facts.known();
+    let passed = spare.node.facts_known();
     let text = if passed {
         "its facts are known".to_owned()
     } else {
@@ -91,21 +90,21 @@ pub(super) fn facts_known(spare: &Seen) -> Finding {
 
 /// A machine that reports itself broken takes nothing over. A warning is no reason: fans and spare disks warn.
 pub(super) fn health(spare: &Seen) -> Finding {
-    let passed = spare.facts.health != Some(Health::Critical);
-    let value = spare.facts.get("health").map(|h| h.to_string());
+    let passed = spare.node.health() != Some(Health::Critical);
+    let value = spare.node.fact("health").map(|h| h.to_string());
     let text = value.as_ref().map_or("not reported".to_owned(), |h| format!("it reports {h}"));
     Finding { rule: "health".into(), passed, source: None, spare: value, text, gap: 0 }
 }
 
 /// The firmware components that either has. None at all: the wildcard itself is what is unknown.
 pub(super) fn components(from: &Seen, to: &Seen) -> Vec<String> {
-    let both: BTreeSet<&String> = from.facts.firmware.keys().chain(to.facts.firmware.keys()).collect();
+    let both: BTreeSet<&str> = from.node.firmware().into_keys().chain(to.node.firmware().into_keys()).collect();
     if both.is_empty() { vec!["firmware.*".to_owned()] } else { both.into_iter().map(|c| format!("firmware.{c}")).collect() }
 }
 
 fn firmware(seen: &Seen) -> Option<Property> {
-    let all = seen.facts.firmware.iter().map(|(c, v)| format!("{c}={}", v.trim()));
-    (!seen.facts.firmware.is_empty()).then(|| Property::Set(all.collect()))
+    let all = seen.node.firmware();
+    (!all.is_empty()).then(|| Property::Set(all.into_iter().map(|(c, v)| format!("{c}={}", v.trim())).collect()))
 }
 
 /// Both known and equal. Unknown equals nothing, not even unknown.

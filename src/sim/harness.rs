@@ -1,11 +1,10 @@
 //! Runs the engine against a world, kills it where it is told to, and takes it up again from what was durable.
 
-use super::{Faults, Stage, World};
-use crate::engine::{Engine, Entry, EventLog, Input, LogError, Order};
+use super::planted::Beliefs;
+use super::{Bugs, Faults, Stage, World};
+use crate::engine::{Engine, Entry, EventLog, Input, LogError};
 use crate::model::*;
 use crate::plan::Plan;
-use crate::step::{Command, Observation, Query};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What of the n-th durable point survives.
@@ -24,48 +23,6 @@ pub struct CrashAt {
     /// From 1; counted over all lives.
     pub point: u64,
     pub survives: Survives,
-}
-
-/// Deliberate faults of the harness itself, for the tests of the tests: each stands for a bug that the engine must not
-/// have, made outside of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Bugs {
-    /// A power command that was acknowledged is taken for done.
-    pub acknowledgement_believed: bool,
-    /// The looks before a move do not see the source's power.
-    pub no_fence: bool,
-    /// Orders leave before their events are durable: a crash forgets the events and not the orders.
-    pub orders_before_events: bool,
-    /// An agent whose `off` ended well is taken to have switched off.
-    pub agent_exit_believed: bool,
-    /// A BMC that answers while an agent or a person is asked is not heard.
-    pub live_on_overridden: bool,
-    /// A recorded fence goes on to stand in, whatever the BMC says later.
-    pub fence_survives_on: bool,
-    /// An attestation counts though it has expired or was used.
-    pub attestation_believed: bool,
-    /// A person's word counts however old it is.
-    pub any_word_counts: bool,
-    /// PowerOn does not ask what the destination's firmware opens.
-    pub start_boot_not_asked: bool,
-    /// What a node owes is not seen where its restore policy and its maintenance are given back.
-    pub debt_not_seen: bool,
-    /// Whoever answers is taken for the machine that was meant.
-    pub any_machine_believed: bool,
-}
-
-impl Bugs {
-    fn distort(self) -> bool {
-        let believes = [
-            self.acknowledgement_believed,
-            self.agent_exit_believed,
-            self.attestation_believed,
-            self.any_word_counts,
-            self.any_machine_believed,
-        ];
-        let deaf = [self.no_fence, self.live_on_overridden, self.fence_survives_on, self.start_boot_not_asked, self.debt_not_seen];
-        believes.contains(&true) || deaf.contains(&true)
-    }
 }
 
 struct Log<'a> {
@@ -108,91 +65,6 @@ pub struct Run {
     pub stage: Stage,
 }
 
-/// Lies that the engine is told when a bug is planted.
-#[derive(Default)]
-struct Beliefs {
-    power: BTreeMap<NodeId, PowerState>,
-    plugs_off: bool,
-    sources: BTreeSet<NodeId>,
-    asked: BTreeMap<usize, (Vec<Query>, Option<Command>)>,
-    /// What each node's firmware was last told to open.
-    boots: BTreeMap<NodeId, BootSettings>,
-}
-
-impl Beliefs {
-    fn note(&mut self, order: &Order) {
-        if let Order::Act(_, Command::SetBoot { node, settings }) = order {
-            self.boots.insert(*node, settings.clone());
-        }
-        match order {
-            Order::Look(ticket, queries) => self.asked.insert(ticket.index(), (queries.clone(), None)),
-            Order::Act(ticket, command) => self.asked.insert(ticket.index(), (Vec::new(), Some(command.clone()))),
-        };
-    }
-
-    fn distort(&mut self, bugs: Bugs, input: &mut Input) {
-        match input {
-            Input::Told(ticket, Ok(_)) if bugs.acknowledgement_believed => {
-                if let Some((_, Some(Command::Reset { node, reset }))) = self.asked.get(&ticket.index()) {
-                    self.power.insert(*node, if reset.starts() { PowerState::On } else { PowerState::Off });
-                }
-            }
-            Input::Told(ticket, Ok(_)) if bugs.agent_exit_believed => {
-                self.plugs_off |= matches!(self.asked.get(&ticket.index()), Some((_, Some(Command::Agents(_)))));
-            }
-            Input::Seen(ticket, seen) => {
-                let Some((queries, _)) = self.asked.get(&ticket.index()) else { return };
-                let asks_others = queries.iter().any(|q| matches!(q, Query::Plug(_) | Query::Attestation(_)));
-                let guard = queries.iter().filter(|q| matches!(q, Query::System(_))).count() > 1;
-                // Only PowerOn's look asks for both ends, the volumes, and one boot configuration.
-                let start = matches!(queries.last(), Some(Query::Boot(_))) && queries.iter().any(|q| matches!(q, Query::SameVolume(_)));
-                for (query, seen) in queries.iter().zip(seen) {
-                    if let (Query::Boot(node), true) = (query, start && bugs.start_boot_not_asked)
-                        && let (Observation::Boot(boot), Some(set)) = (&mut *seen, self.boots.get(node))
-                        && !self.sources.contains(node)
-                    {
-                        boot.clone_from(set);
-                    }
-                    let deaf = (bugs.live_on_overridden && asks_others) || (bugs.fence_survives_on && guard);
-                    if let Query::System(node) = query
-                        && deaf
-                        && self.sources.contains(node)
-                    {
-                        *seen = Observation::Unreadable(Fault::transient("not heard"));
-                    }
-                    if let (Observation::Node(node, _), true) = (&mut *seen, bugs.debt_not_seen && queries.len() == 2) {
-                        std::sync::Arc::make_mut(node).debt = None;
-                    }
-                    if let (Observation::Plug(state), true) = (&mut *seen, self.plugs_off) {
-                        *state = PlugState::Off;
-                    }
-                    if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.attestation_believed) {
-                        let switchover = SwitchoverId(u32::try_from(ticket.index() + 1).unwrap_or(u32::MAX));
-                        word.used_by = Some(Holder { run: "r-1".into(), switchover });
-                        word.at = Time(i64::MAX / 4);
-                        word.expires_at = Time(i64::MAX / 2);
-                    }
-                    if let (Observation::Attestation(Some(word)), true) = (&mut *seen, bugs.any_word_counts) {
-                        word.at = Time(i64::MAX / 4);
-                    }
-                    if let (Query::System(node), Observation::System(reading)) = (query, seen) {
-                        if let Some(believed) = self.power.get(node) {
-                            reading.power = *believed;
-                        }
-                        if bugs.any_machine_believed {
-                            reading.identity.system_uuid = Some(node.to_string());
-                        }
-                        if bugs.no_fence && guard && self.sources.contains(node) {
-                            reading.power = PowerState::Off;
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 /// How many turns a life may take before it is called stuck: far more than any that ended took.
 const TURNS_MAX: u32 = 400_000;
 
@@ -210,13 +82,13 @@ pub fn run_in(world: World, plan: &Arc<Plan>, crashes: &[CrashAt], bugs: Bugs) -
 pub fn run_on(stage: Stage, world: World, plan: &Arc<Plan>, crashes: &[CrashAt], bugs: Bugs) -> Run {
     let mut run = Run { world, journal: Vec::new(), points: 0, stuck: false, stage };
     let mut crashes = crashes.iter().copied().peekable();
-    let sources = plan.switchovers.iter().map(|s| s.source.node).collect();
-    let mut beliefs = Beliefs { sources, ..Beliefs::default() };
+    let mut beliefs = Beliefs::of(plan);
+    run.world.watch(plan);
     for _life in 0..64 {
         match live(&mut run, plan, &mut crashes, bugs, &mut beliefs) {
             Life::Died => {
                 run.world.crash();
-                beliefs.power.clear();
+                beliefs.forget();
             }
             Life::Done => {
                 while run.world.settle() {}
@@ -277,7 +149,7 @@ fn live(
         for (node, mark) in log.marks {
             run.world.mark(node, mark);
         }
-        for (node, at) in log.heard {
+        for (node, at) in log.heard.into_iter().filter(|_| !bugs.on_withdraws_nothing) {
             run.world.withdraw(node, at);
         }
         let Ok(orders) = orders else { return Life::Died };
@@ -302,7 +174,7 @@ fn live(
         }
         if let Some(mut input) = run.world.step(wake) {
             if bugs.distort() {
-                beliefs.distort(bugs, &mut input);
+                beliefs.distort(bugs, run.world.now, &mut input);
             }
             engine.accept(run.world.now, input);
         }

@@ -2,6 +2,7 @@
 
 mod people;
 mod unheard;
+mod witness;
 
 use self::people::impostor;
 use super::Rng;
@@ -46,6 +47,10 @@ pub struct Faults {
     pub attested: u64,
     /// A BMC gives no power state (null) for once.
     pub null_power: u64,
+    /// A BMC shows a machine that is Off as still on its way down, for once.
+    pub lags: u64,
+    /// Somebody starts a spare in the first seconds, per spare.
+    pub strangers: u64,
 }
 
 enum Happening {
@@ -58,6 +63,10 @@ enum Happening {
     Button(NodeId),
     /// A feed that came back.
     Feed(NodeId),
+    /// A feed that came back behind a BMC that stays silent.
+    Replug(NodeId),
+    /// Somebody starts a spare that no run has told On.
+    Stranger(NodeId),
     /// Somebody else writes a destination's boot configuration.
     Tamper(NodeId),
     /// A person switches a machine off by hand and vouches for it.
@@ -103,12 +112,20 @@ pub struct World {
     /// When a feed came back, and when a destination was told On: what nobody could see in time is no breach.
     fed: BTreeMap<NodeId, Time>,
     ordered_on: BTreeMap<NodeId, Time>,
+    /// Sources that a plan takes down in good health, with the spare of each; those that were told Off at least once; and
+    /// spares that somebody started.
+    spares: BTreeMap<NodeId, NodeId>,
+    told_off: BTreeSet<NodeId>,
+    pub(super) strangers: BTreeMap<NodeId, Time>,
     /// When a destination's boot configuration was last changed behind everybody's back.
     tampered: BTreeMap<NodeId, Time>,
     /// Machines that a person switched off by hand.
     pub pulled: BTreeSet<NodeId>,
     /// From when on another machine answers at a source's address: it is Off, and its firmware opens nothing.
     pub impostors: BTreeMap<NodeId, Time>,
+    /// Until when a BMC answers, and only with errors; from when on no agent can be asked.
+    pub sulks: BTreeMap<NodeId, Time>,
+    pub agents_gone: Option<Time>,
     /// A planted bug: the store binds a word however old it is.
     pub binds_any_word: bool,
     /// Two machines on one volume after a feed came back behind everybody's back.
@@ -134,9 +151,14 @@ impl World {
             attestations: BTreeMap::new(),
             fed: BTreeMap::new(),
             ordered_on: BTreeMap::new(),
+            spares: BTreeMap::new(),
+            told_off: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             tampered: BTreeMap::new(),
             pulled: BTreeSet::new(),
             impostors: BTreeMap::new(),
+            sulks: BTreeMap::new(),
+            agents_gone: None,
             binds_any_word: false,
             unseen: 0,
             fleet,
@@ -233,6 +255,11 @@ impl World {
                 self.fed.insert(node, self.now);
                 self.power(node, PowerState::On);
             }
+            Happening::Replug(node) => {
+                self.fed.insert(node, self.now);
+                self.power(node, PowerState::On);
+            }
+            Happening::Stranger(node) => self.stranger(node),
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
                 self.power(node, PowerState::On);
@@ -249,14 +276,14 @@ impl World {
         self.fleet.captured_at = self.now;
         match query {
             Query::System(id) | Query::Boot(id) if self.impostors.get(id).is_some_and(|from| *from <= self.now) => impostor(query),
-            Query::System(id) if self.rng.percent(self.faults.null_power) => match meaning::answer(&self.fleet, query) {
-                Observation::System(reading) if !self.dead.contains(id) => {
-                    Observation::System(SystemReading { power: PowerState::Unknown, ..reading })
-                }
-                _ => Observation::Unreadable(Fault::transient("no answer")),
-            },
+            Query::System(id) if self.sulks.get(id).is_some_and(|until| self.now < *until) => {
+                Observation::Unreadable(Fault::answered("503 Service Unavailable"))
+            }
+            Query::System(id) if !self.dead.contains(id) => self.reading(query),
             Query::System(id) | Query::Boot(id) if self.dead.contains(id) => Observation::Unreadable(Fault::transient("no route to host")),
-            Query::Plug(_) if self.rng.percent(self.faults.agent_blind) => Observation::Unreadable(Fault::unknown("the agent gave up")),
+            Query::Plug(_) if self.agents_gone.is_some_and(|from| from <= self.now) || self.rng.percent(self.faults.agent_blind) => {
+                Observation::Unreadable(Fault::unknown("the agent gave up"))
+            }
             // A plug is off when its machine is: what an agent's status says is true here, as what a BMC says is.
             Query::Plug(call) => match plugged(call).map(|node| self.fleet.power(node)) {
                 Some(PowerState::Off) => Observation::Plug(PlugState::Off),
@@ -281,6 +308,7 @@ impl World {
     }
 
     fn perform(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        self.check_dark(command);
         if self.rng.percent(self.faults.lost_before) {
             return Err(if self.rng.percent(50) { Fault::transient("connection refused") } else { Fault::unknown("time-out") });
         }
@@ -342,19 +370,6 @@ impl World {
         Ok(None)
     }
 
-    /// A volume must not change hands while somebody has it open.
-    fn check_move(&mut self, change: &Change) {
-        if let Change::MoveTarget { target, to, .. } = change
-            && let Some(target) = self.fleet.targets.get(target)
-            && target.node != *to
-            && let Some(boot) = target.iscsi_boot("")
-            && let Some(who) =
-                self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to && !self.tampered_unseen(**n)))
-        {
-            self.violations.push(format!("S1: `{}` moved to {to} while {who} has it open", target.volume_id));
-        }
-    }
-
     fn land(&mut self, node: NodeId, reset: ResetType) {
         let Some(power) = reset.leads_to() else { return };
         self.power(node, power);
@@ -374,26 +389,6 @@ impl World {
             }
         } else if was != PowerState::On {
             self.opens(node);
-        }
-    }
-
-    /// What its own firmware names, and nothing else.
-    fn opens(&mut self, node: NodeId) {
-        let Some(Live::Answered { boot, .. }) = self.fleet.live.get(&node) else { return };
-        let Some(iscsi) = boot.iscsi.as_ref().filter(|i| !i.is_clear()) else { return };
-        let machines = self.open.entry((iscsi.target.clone(), iscsi.lun)).or_default();
-        machines.insert(node);
-        // A look takes a moment; who is plugged in again within it, or after the destination was told to start, nobody could see.
-        let fed = machines.iter().filter_map(|n| self.fed.get(n)).max();
-        let told = machines.iter().filter_map(|n| self.ordered_on.get(n)).max();
-        let unseen = matches!((fed, told), (Some(fed), Some(told)) if *fed + LOOK > *told);
-        let several: Vec<NodeId> = machines.iter().copied().collect();
-        let unseen = unseen || several.iter().any(|n| self.tampered_unseen(*n));
-        let machines = several;
-        if machines.len() > 1 && unseen {
-            self.unseen += 1;
-        } else if machines.len() > 1 {
-            self.violations.push(format!("S1: {} lun {} is open on {machines:?}", iscsi.target, iscsi.lun));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::gate_table::gates;
 /// The destination's operating system has control, as far as its BMC can tell; and the source is still off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwaitBoot {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     /// BootProgress counts where the BMC has it; else being On does, and the post-boot hooks decide.
     pub boot_progress: bool,
     pub timeout: Span,

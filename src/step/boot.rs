@@ -8,7 +8,7 @@ use crate::model::gate_table::gates;
 /// The source's firmware opens nothing any more, whoever switches it on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClearSourceBoot {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub settings: BootSettings,
     /// What it was, for the way back.
     pub was: BootSettings,
@@ -69,7 +69,7 @@ impl ClearSourceBoot {
 /// A machine's firmware opens what it should: the destination's on the way out, either end's on the way back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigureBoot {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub node: NodeId,
     pub settings: BootSettings,
     pub was: BootSettings,

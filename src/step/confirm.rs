@@ -1,12 +1,13 @@
 //! Confirm: a person has said where the volumes are, and a fresh look at both nodes does not contradict.
 
+use super::boot::describe as describe_boot;
 use super::guard::{power_of, source_off};
 use super::reserve::{held, unreadable};
 use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirm {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     /// The person says that the destination has them and serves.
     pub moved: bool,
     /// What must be recorded at the destination then.
@@ -14,6 +15,10 @@ pub struct Confirm {
     pub connectors: Vec<(ConnectorId, String)>,
     #[serde(default)]
     pub targets: Vec<(TargetId, String)>,
+    /// What the destination's firmware must open then, where the plan was to tell it. A machine that runs without it serves
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opens: Option<IscsiBoot>,
 }
 
 impl Confirm {
@@ -22,7 +27,8 @@ impl Confirm {
         let nodes = [Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
         let connectors = self.connectors.iter().map(|(id, _)| Query::Connector(*id));
         let targets = self.targets.iter().map(|(id, _)| Query::Target(*id));
-        nodes.into_iter().chain(connectors).chain(targets).collect()
+        let boot = self.opens.iter().map(|_| Query::Boot(destination));
+        nodes.into_iter().chain(connectors).chain(targets).chain(boot).collect()
     }
 
     /// Rules S1, S2 and S6 in one look: both are still ours, nothing can land any more, and the machine that is said
@@ -39,7 +45,27 @@ impl Confirm {
             }
         }
         let power = if self.moved { self.moved(cx, &seen[0], &seen[1]) } else { self.not_moved(&seen[0], &seen[1]) };
-        power.and_then(|()| self.recorded(&seen[4..])).err().unwrap_or(Verdict::Satisfied)
+        let records = &seen[4..];
+        let (records, boot) = records.split_at(records.len() - self.opens.iter().count());
+        let checked = power.and_then(|()| self.recorded(records)).and_then(|()| boot.iter().try_for_each(|seen| self.opened(seen)));
+        checked.err().unwrap_or(Verdict::Satisfied)
+    }
+
+    fn opened(&self, seen: &Observation) -> Result<(), Verdict> {
+        let name = &self.pair.destination.name;
+        match seen {
+            Observation::Boot(boot) if boot.iscsi == self.opens => Ok(()),
+            Observation::Boot(boot) => {
+                let text = format!(
+                    "the firmware of `{name}` does not open the volume (its boot configuration is \"{}\"), so it does not serve; say \
+                     `--not-moved`, or set it and start the machine again first",
+                    describe_boot(boot)
+                );
+                Err(Verdict::Refuse(Reason::new(ReasonCode::Contradicted, text)))
+            }
+            Observation::Unreadable(fault) => Err(unreadable(&format!("the boot configuration of `{name}`"), fault)),
+            other => unreachable!("a query for a boot configuration gives one, not {other:?}"),
+        }
     }
 
     /// A record is never changed around a machine that runs (S1), so those that lag behind are a person's to correct.

@@ -28,7 +28,7 @@ pub enum FenceLevel {
 /// plug), with no power command of any run still to land on either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub reads: u32,
     pub apart: Span,
     pub landing: Span,
@@ -155,7 +155,12 @@ impl Fence {
                     wait(format!("the attestation of {} for `{name}` is older than what its BMC last said or was told", word.by))
                 }
                 _ if word.counts_until(expires) <= cx.now => {
-                    wait(format!("the attestation of {} for `{name}` expired at {}", word.by, word.counts_until(expires)))
+                    let end = word.counts_until(expires);
+                    wait(format!("the attestation of {} for `{name}` ended at {end}: it expired, or the machine was seen running", word.by))
+                }
+                None if word.at > cx.now => {
+                    let text = "a clock was set, and nobody can tell what came first";
+                    wait(format!("the attestation of {} for `{name}` was given at {}, and it is {} here: {text}", word.by, word.at, cx.now))
                 }
                 Some(_) => Verdict::Satisfied,
                 None => Verdict::Act,

@@ -44,7 +44,7 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
 
 /// How long a power command of any run may still take to land on the node.
 pub fn landing_left(node: &Node, now: Time) -> Option<Span> {
-    node.power_mark.map(|m| m.lands_by.since(now)).filter(|left| *left > Span::ZERO)
+    node.power_mark.map(|mark| mark.left(now)).filter(|left| *left > Span::ZERO)
 }
 
 /// Do at once what the command asks for.
@@ -90,10 +90,9 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
 /// A safety rule that this fleet breaks, if it breaks one: two machines that are On and open one volume, or a node that
 /// is On with a volume recorded at another node.
 pub fn broken(fleet: &Fleet) -> Option<String> {
-    for target in fleet.targets.values().filter(|t| !t.shareable) {
-        let others = fleet.second_attachments(target);
-        let on = |node: NodeId| fleet.power(node) == PowerState::On;
-        if let Some(other) = others.iter().find(|o| on(o.node) && on(target.node)) {
+    let on = |node: NodeId| fleet.power(node) == PowerState::On;
+    for target in fleet.targets.values().filter(|t| !t.shareable && on(t.node)) {
+        if let Some(other) = fleet.second_attachments(target).iter().find(|o| on(o.node)) {
             return Some(format!("`{}` is attached to two machines that are On: {} and {}", target.volume_id, target.node, other.node));
         }
     }

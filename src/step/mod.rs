@@ -203,7 +203,7 @@ impl Step {
     }
 
     /// The two ends, for a step that every switchover has one of.
-    pub fn pair(&self) -> Option<&Pair> {
+    pub fn pair(&self) -> Option<&Shared<Pair>> {
         match self {
             Step::PowerOn(on) => Some(&on.pair),
             _ => None,

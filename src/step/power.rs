@@ -121,7 +121,7 @@ fn says_nothing(seen: &Observation) -> bool {
 /// The destination runs. Its first durable intent is the point of no return.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerOn {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub reset: ResetType,
     pub landing: Span,
     /// Looked at once more: each must be recorded at the destination and nowhere else.

@@ -8,7 +8,7 @@ use super::*;
 /// The way back of [`PowerOff`]: the source runs again, once a look has shown that everything is back at it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerBack {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub reset: ResetType,
     pub landing: Span,
     pub connectors: Vec<ConnectorId>,

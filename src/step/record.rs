@@ -142,7 +142,7 @@ fn moved(what: &str, from: NodeId, to: NodeId, seen: &Observation) -> Verdict {
 /// A virtual connector is recorded at the other end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveConnector {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub connector: ConnectorId,
     pub kind: ConnectorKind,
     pub connector_id: String,
@@ -197,7 +197,7 @@ impl MoveConnector {
 /// A volume target is recorded at the other end, and nowhere else in the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveTarget {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub target: TargetId,
     pub volume_id: String,
     pub boot_index: u32,
@@ -272,7 +272,7 @@ pub(super) fn name_of(pair: &Pair, node: NodeId) -> String {
 /// The instance is the destination's, with the provision states that follow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveInstance {
-    pub pair: Pair,
+    pub pair: Shared<Pair>,
     pub instance: Option<Instance>,
     pub from: NodeId,
     pub to: NodeId,

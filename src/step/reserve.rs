@@ -11,7 +11,7 @@ pub struct Reserve {
     /// Of the node's record when the plan was made.
     pub generation: Generation,
     /// The facts that the plan rests on.
-    pub facts: BTreeMap<String, Scalar>,
+    pub facts: Shared<BTreeMap<String, Scalar>>,
     /// The reason of a maintenance that an earlier switchover set and this one takes back: the machine comes home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ours: Option<String>,
@@ -59,9 +59,8 @@ impl Reserve {
 
     /// The first used fact that differs from the plan's, or the generation.
     fn moved(&self, node: &Node) -> Option<String> {
-        let facts = node.facts();
-        for (name, planned) in &self.facts {
-            let now = facts.get(name);
+        for (name, planned) in self.facts.iter() {
+            let now = node.fact(name);
             if now.as_ref() != Some(planned) {
                 let now = now.map_or("unknown".to_owned(), |v| format!("`{v}`"));
                 return Some(format!("`{name}` was `{planned}` and is {now}"));

@@ -205,7 +205,7 @@ fn a_spare_that_is_not_free_takes_over_nothing() {
         |n, _| n.provision_state = ProvisionState::Active,
         |n, _| n.live_facts.memory_mib = Some(1),
         |n, _| n.declared_facts.health = Some(Health::Critical),
-        |n, _| n.declared_facts = Facts::default(),
+        |n, _| n.declared_facts = Facts::default().into(),
         |n, _| n.declared_facts.memory_mib = None,
         |n, _| n.abilities.reset_types = Some(vec![ResetType::ForceOff]),
         |_, live| *live = Some(Live::Silent(Fault::unknown("x"))),

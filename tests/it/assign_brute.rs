@@ -95,7 +95,8 @@ fn fleet(seed: u64, salt: &str) -> Fleet {
             boot_mode: Some(BootMode::Uefi),
             firmware: [("bios".to_owned(), "1".to_owned())].into(),
             ..Facts::default()
-        };
+        }
+        .into();
         node.resource_class = Some("web".into());
         node.failure_domain.rack = (numbers.below(12) > 0).then(|| numbers.below(3).to_string());
         node.failure_domain.feed = Some(["a", "b"][numbers.below(2) as usize].into());

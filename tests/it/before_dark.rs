@@ -8,12 +8,12 @@ use coldswap_sim::sim::*;
 use coldswap_sim::step::{Context, Observation, Query, StandIn, Step, Verdict};
 use std::sync::Arc;
 
-fn word(fleet: &Fleet, node: NodeId) -> Attestation {
+pub fn word(fleet: &Fleet, node: NodeId) -> Attestation {
     let (by, reason) = ("Kim".to_owned(), "pulled both cords".to_owned());
     Attestation { id: 7, node, by, reason, at: fleet.captured_at, expires_at: fleet.captured_at + Span::mins(60), used_by: None }
 }
 
-fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
+pub fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
     let mut book = runbook(fleet, ends, 4, Span::millis(300));
     book.mode = Mode::Disaster;
     book.power = PowerPolicy { soft_off: Span::ZERO, hard_off: HardOff::AtOnce, crash_dump: None };
@@ -22,7 +22,7 @@ fn by_a_person(fleet: &Fleet, ends: &[(NodeId, NodeId)]) -> Runbook {
     book
 }
 
-fn power(fleet: &mut Fleet, node: NodeId, to: PowerState) {
+pub fn power(fleet: &mut Fleet, node: NodeId, to: PowerState) {
     match fleet.live.get_mut(&node) {
         Some(Live::Answered { reading, .. }) => reading.power = to,
         other => panic!("{other:?}"),
@@ -161,4 +161,61 @@ fn a_plug_that_comes_back_after_the_fence_is_seen_before_the_start() {
     assert!(matches!(deaf, Verdict::Wait(why) if why.code == ReasonCode::FenceAgent));
     // A person vouched, because the agent could not: it is not asked again.
     assert_eq!(look(&vouched(Vec::new()), Observation::Plug(PlugState::On)), Verdict::Act);
+}
+
+/// How many of so many seeds end with what `needle` says.
+fn caught(plan: &Arc<coldswap_sim::plan::Plan>, fleet: &Fleet, faults: Faults, bugs: Bugs, needle: &str) -> usize {
+    (0..1_000).filter(|seed| check(plan, fleet, &run(plan, fleet, *seed, faults, &[], bugs)).is_err_and(|e| e.contains(needle))).count()
+}
+
+#[test]
+fn a_spare_that_nobody_looks_at_before_the_source_is_dark() {
+    let (fleet, ends) = fleet(2, 1);
+    let plan = Arc::new(plan_for(&fleet, &ends, 2, Span::secs(1)));
+    let faults = Faults { strangers: 50, lost_before: 5, lost_after: 5, blind: 5, null_power: 3, ..Faults::default() };
+    let dark = caught(&plan, &fleet, faults, Bugs { spare_not_asked: true, ..Bugs::default() }, "dark for nothing");
+    println!("of 1000 caught where the power-off does not look at the spare: {dark}");
+    assert!(dark > 10);
+    assert_eq!(caught(&plan, &fleet, faults, Bugs::default(), ""), 0);
+}
+
+#[test]
+fn a_way_back_that_does_not_wait_for_what_may_still_land() {
+    let (fleet, ends) = fleet(2, 1);
+    let plan = Arc::new(plan_for(&fleet, &ends, 2, Span::secs(3)));
+    let faults = Faults { hook_fails: 30, slow_power_ms: 2_500, lags: 50, ..Faults::default() };
+    let dark = caught(&plan, &fleet, faults, Bugs { landing_not_seen: true, ..Bugs::default() }, "the source is dark");
+    println!("of 1000 caught where the way back does not wait: {dark}");
+    assert!(dark > 5);
+    assert_eq!(caught(&plan, &fleet, faults, Bugs::default(), ""), 0);
+}
+
+/// Somebody vouched for a machine that an earlier run saw On since; then its BMC dies, and the machine still runs.
+#[test]
+fn an_on_that_withdraws_nothing() {
+    let (fleet, ends) = fleet(1, 1);
+    let (source, spare) = ends[0];
+    let first = Arc::new(plan_for(&fleet, &ends, 1, Span::secs(1)));
+    let mut silent = fleet.clone();
+    silent.live.insert(source, Live::Silent(Fault::transient("no route to host")));
+    let second = Arc::new(plan_for_runbook(&by_a_person(&fleet, &ends), &silent, Span::secs(1)));
+    let both = |seed: u64, bugs: Bugs| {
+        // The first run finds its spare running and goes no further than a look at the source.
+        let mut started = fleet.clone();
+        power(&mut started, spare, PowerState::On);
+        let mut world = World::new(started, seed, Faults::default());
+        world.attestations.insert(source, word(&fleet, source));
+        let mut world = run_in(world, &first, &[], bugs).world;
+        assert_eq!(world.fleet.nodes[&source].power_mark, None, "nothing but the look tells of its being On");
+        power(&mut world.fleet, spare, PowerState::Off);
+        world.hooks.clear();
+        world.dead.insert(source);
+        check(&second, &fleet, &run_in(world, &second, &[], bugs))
+    };
+    for seed in 0..50 {
+        let wrong = both(seed, Bugs { on_withdraws_nothing: true, ..Bugs::default() });
+        assert!(wrong.as_ref().is_err_and(|e| e.contains("S1")), "seed {seed}: {wrong:?}");
+        let tally = both(seed, Bugs::default()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert_eq!(tally, Tally::from([(Outcome::RolledBack, 1)]), "seed {seed}");
+    }
 }

@@ -48,7 +48,7 @@ fn boots_from(name: &str) -> IscsiBoot {
 fn record(name: &str, address: &str, serves: bool, facts: &Facts) -> NodeRecord {
     let mut node = Node::named(name, address);
     node.resource_class = Some("web".into());
-    node.declared_facts = facts.clone();
+    node.declared_facts = facts.clone().into();
     node.bmc.system = Some("/redfish/v1/Systems/1".into());
     if !serves {
         node.provision_state = ProvisionState::Available;

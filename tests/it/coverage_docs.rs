@@ -45,6 +45,10 @@ fn the_page_on_coverage_shows_what_is_printed() {
 #[test]
 fn the_page_on_matching_shows_what_is_printed() {
     blocks("matching.md", 2, 0);
+    let told = coldswap::plan::explain::explain_rules();
+    for name in coldswap::model::Facts::NAMES {
+        assert!(told.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name} is not told");
+    }
 }
 
 struct NoFiles;

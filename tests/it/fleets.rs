@@ -83,7 +83,7 @@ impl Builder {
         let mut node = Node::named(name, "https://10.0.0.1");
         node.id = NodeId::derived(&format!("{}{name}", self.salt));
         node.labels.insert("role".into(), Scalar::Text(role.into()));
-        node.declared_facts = facts();
+        node.declared_facts = facts().into();
         node.resource_class = Some("web".into());
         node.identity.serial_number = Some(format!("SN-{name}"));
         change(&mut node);

@@ -220,7 +220,7 @@ fn bare_inventory(place: &Place) -> String {
     let text = std::fs::read_to_string(place.path("inventory.yaml")).expect("the inventory");
     let source = coldswap::diagnostic::Source::new("i.yaml", text);
     let (mut records, _) = coldswap::runbook::read_inventory(&source).map_err(|_| "unreadable").expect("an inventory");
-    records.iter_mut().for_each(|r| r.node.declared_facts = Facts::default());
+    records.iter_mut().for_each(|r| r.node.declared_facts = Facts::default().into());
     write_inventory(&Fleet::from_records(records), Format::Yaml)
 }
 

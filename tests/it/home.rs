@@ -202,8 +202,8 @@ fn what_stays_becomes_a_spare() {
     assert_eq!(node.maintenance, None);
     assert_eq!(node.provision_state, ProvisionState::Available);
     assert_eq!(node.labels.get("pool"), Some(&Scalar::Text("repaired".into())));
-    let holdings = coldswap_sim::plan::candidates::Holdings::of(&away);
-    assert!(coldswap_sim::plan::candidates::spare_obstacles(&away, &holdings, node).is_empty());
+    let holdings = coldswap_sim::plan::holdings::Holdings::of(&away);
+    assert!(coldswap_sim::plan::candidates::spare_obstacles(&away, &holdings, node).next().is_none());
     away.live.insert(original, Live::Silent(Fault::transient("gone")));
     assert_eq!(home::keep(&out.switchovers[0], &away, None).map_err(|(code, _)| code), Err(LeftOutCode::OriginalSilent));
 }

@@ -214,10 +214,10 @@ prop_compose! {
         node.capabilities = capabilities;
         let d = &domain;
         node.failure_domain = FailureDomain { site: d[0].clone(), row: d[1].clone(), rack: d[2].clone(), chassis: d[3].clone(), slot: d[4].clone(), feed: d[5].clone() };
-        node.declared_facts = Facts { model: texts[0].clone(), cpu: CpuFacts { model: texts[1].clone(), count: numbers.0, ..CpuFacts::default() }, memory_mib: numbers.1, secure_boot: numbers.2, boot_mode: numbers.2.map(|b| if b { BootMode::Uefi } else { BootMode::Bios }), ..Facts::default() };
+        node.declared_facts = Facts { model: texts[0].clone(), cpu: CpuFacts { model: texts[1].clone(), count: numbers.0, ..CpuFacts::default() }, memory_mib: numbers.1, secure_boot: numbers.2, boot_mode: numbers.2.map(|b| if b { BootMode::Uefi } else { BootMode::Bios }), ..Facts::default() }.into();
         node.declared_facts.firmware = texts[2].iter().map(|t| (t.clone(), t.clone())).collect();
         let (small, wide) = (numbers.0.map(|n| n % 7), numbers.1);
-        let facts = &mut node.declared_facts;
+        let facts: &mut Facts = &mut node.declared_facts;
         facts.memory.modules = small;
         facts.accelerators = AcceleratorFacts { count: small, models: texts[0].clone() };
         facts.network = NetworkFacts { adapters: small, ports: numbers.0, ports_up: small, speed_mbps: wide, link_mbps: wide, models: texts[1].clone() };

@@ -61,7 +61,7 @@ fn every_builtin_fact_must_be_known_and_equal() {
 fn unknown_equals_nothing_not_even_unknown() {
     for fact in Facts::NAMES.into_iter().chain(["resource_class", "firmware.*", "firmware.nic"]) {
         let strip = |n: &mut Node| {
-            n.declared_facts = Facts { sku: Some("x".into()), ..Facts::default() };
+            n.declared_facts = Facts { sku: Some("x".into()), ..Facts::default() }.into();
             n.resource_class = None;
         };
         if fact != "sku" {
@@ -100,7 +100,7 @@ fn a_critical_spare_or_one_without_facts_is_out_whatever_the_rules() {
             .qualifies()
     );
     assert!(!ask(&m, &two(|_| {}, |n| n.declared_facts.health = Some(Health::Critical))).qualifies());
-    let unknown = ask(&m, &two(|_| {}, |n| n.declared_facts = Facts::default()));
+    let unknown = ask(&m, &two(|_| {}, |n| n.declared_facts = Facts::default().into()));
     assert!(!found(&unknown, "facts known").passed && unknown.findings[0].text.contains("inventory refresh spare-1"));
 }
 
@@ -330,7 +330,7 @@ proptest! {
     #[test]
     fn matching_is_total_deterministic_and_symmetric_where_it_says_identical(a in facts_of(), b in facts_of()) {
         let m = matching(&["manufacturer", "model", "memory_mib"], vec![]);
-        let world = two(|n| n.declared_facts = a.clone(), |n| n.declared_facts = b.clone());
+        let world = two(|n| n.declared_facts = a.clone().into(), |n| n.declared_facts = b.clone().into());
         let there = ask(&m, &world);
         prop_assert_eq!(&there, &ask(&m, &world));
         prop_assert_eq!(there.findings.len(), 5);
@@ -345,8 +345,8 @@ proptest! {
     fn taking_a_fact_away_never_makes_a_match(a in facts_of(), b in facts_of()) {
         let m = matching(&["manufacturer", "model", "memory_mib"], vec![]);
         let less = Facts { model: None, ..b.clone() };
-        let full = ask(&m, &two(|n| n.declared_facts = a.clone(), |n| n.declared_facts = b.clone())).qualifies();
-        let poor = ask(&m, &two(|n| n.declared_facts = a.clone(), |n| n.declared_facts = less.clone())).qualifies();
+        let full = ask(&m, &two(|n| n.declared_facts = a.clone().into(), |n| n.declared_facts = b.clone().into())).qualifies();
+        let poor = ask(&m, &two(|n| n.declared_facts = a.clone().into(), |n| n.declared_facts = less.clone().into())).qualifies();
         prop_assert!(!poor, "with all facts it was {full}");
     }
 }

@@ -26,6 +26,8 @@ const CRUEL: Faults = Faults {
     tampered: 0,
     attested: 0,
     null_power: 0,
+    lags: 0,
+    strangers: 0,
 };
 
 fn plan_of(pairs: u32) -> Plan {

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-fn directory() -> TempDir {
+pub fn directory() -> TempDir {
     tempfile::tempdir().expect("directory")
 }
 
-fn open(path: &Path) -> SqliteStore {
+pub fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path).expect("store")
 }
 
-fn records(range: std::ops::Range<u64>) -> Vec<Record> {
+pub fn records(range: std::ops::Range<u64>) -> Vec<Record> {
     range.map(|seq| Record { seq, at: Time(seq as i64), body: format!("{{\"n\":{seq}}}") }).collect()
 }
 
@@ -27,7 +27,7 @@ fn mark(at: i64) -> PowerMark {
 }
 
 /// A store with a run `r-1`.
-fn begun(store: &SqliteStore) -> RunId {
+pub fn begun(store: &SqliteStore) -> RunId {
     let plan = store.next_plan_id().expect("plan id");
     store.save_plan(&plan, Time(1), "{}").expect("plan");
     store.begin_run(&plan, "rack-b", Time(2)).expect("run")

@@ -188,6 +188,10 @@ fn who_is_alive_is_not_taken_over() {
     let said = ended(start(&place, &["resume", "r-1", "--take-over"], &[]), 3);
     assert!(said.contains("is alive and has renewed its lease"), "{said}");
     assert!(began.elapsed() < Duration::from_secs(5), "it does not wait for the whole lease: {:?}", began.elapsed());
+    // Its lock can be taken away with its file; the process lives all the same.
+    std::fs::remove_dir_all(place.path(".coldswap/state.db.locks")).expect("removed");
+    let said = ended(start(&place, &["resume", "r-1"], &[]), 3);
+    assert!(said.contains("it is being executed by another process"), "{said}");
     // A stop that is shorter than the lease is no death either.
     signal(&first, "-STOP");
     let taker = start(&place, &["resume", "r-1", "--take-over"], &[]);

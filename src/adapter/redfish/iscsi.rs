@@ -71,7 +71,13 @@ struct BootBody {
     second_address: Option<String>,
     #[serde(rename = "TargetInfoViaDHCP", deserialize_with = "flag")]
     by_dhcp: Option<bool>,
+    /// It boots by iSCSI and takes its target from a DHCP server, whatever else is set.
+    #[serde(skip)]
+    asks_dhcp: bool,
 }
+
+/// What stands for a target that only a DHCP server knows. No iSCSI name (RFC 3720 section 3.2.6.1) has parentheses.
+const BY_DHCP: &str = "(by DHCP)";
 
 /// An adapter function with `iSCSIBoot`.
 pub(super) struct Function {
@@ -111,10 +117,14 @@ fn address(text: Option<&str>) -> &str {
 impl BootBody {
     /// A second target is a target too: the firmware opens it when the first does not answer.
     fn is_set(&self) -> bool {
-        self.target.is_some() || self.second_target.is_some()
+        self.target.is_some() || self.second_target.is_some() || self.asks_dhcp
     }
 
     fn config(&self) -> IscsiBoot {
+        if self.asks_dhcp {
+            let initiator = self.initiator.clone().unwrap_or_default();
+            return IscsiBoot { initiator, target: BY_DHCP.into(), ..IscsiBoot::default() };
+        }
         let (target, host) = match &self.target {
             Some(target) => (Some(target), address(self.address.as_deref())),
             None if self.second_target.is_some() => (self.second_target.as_ref(), address(self.second_address.as_deref())),
@@ -134,6 +144,11 @@ impl BootBody {
     /// What must be written to get `want`.
     fn change(&self, want: &IscsiBoot) -> Result<Map<String, Value>, String> {
         let mut change = Map::new();
+        if want.target == BY_DHCP {
+            change.insert("InitiatorName".into(), json!(want.initiator));
+            change.insert("TargetInfoViaDHCP".into(), json!(true));
+            return Ok(change);
+        }
         let (host, port) = portal(&want.portal)?;
         change.insert("InitiatorName".into(), json!(want.initiator));
         change.insert("PrimaryTargetName".into(), json!(want.target));
@@ -145,7 +160,7 @@ impl BootBody {
             change.insert("SecondaryTargetName".into(), json!(""));
             change.insert("SecondaryTargetIPAddress".into(), json!("0.0.0.0"));
         }
-        if self.by_dhcp == Some(true) && !want.is_clear() {
+        if self.by_dhcp == Some(true) {
             change.insert("TargetInfoViaDHCP".into(), json!(false));
         }
         Ok(change)
@@ -251,7 +266,7 @@ impl Line {
         }
         if seen.is_empty() {
             for path in paths(system.links.as_ref().and_then(|l| l.chassis.as_ref())) {
-                let chassis = self.optional::<Chassis>(&path).await?.unwrap_or_default();
+                let chassis = self.there::<Chassis>(&path).await?.unwrap_or_default();
                 // An enclosure's adapters may be another blade's: writing there could clear a machine that runs.
                 let shared = chassis.links.and_then(|l| l.systems).is_some_and(|s| s.len() > 1);
                 if let Some(adapters) = chassis.adapters.0.as_deref().filter(|_| !shared) {
@@ -268,15 +283,15 @@ impl Line {
     }
 
     async fn walk_adapters(&self, collection: &str, before: &[Arc<Function>], seen: &mut Vec<Seen>) -> Result<(), Fault> {
-        for path in self.members(collection).await?.unwrap_or_default() {
-            let Some(functions) = self.optional::<Adapter>(&path).await?.and_then(|a| a.functions.0) else { continue };
-            for path in self.members(&functions).await?.unwrap_or_default() {
+        for path in self.members_there(collection).await? {
+            let Some(functions) = self.there::<Adapter>(&path).await?.and_then(|a| a.functions.0) else { continue };
+            for path in self.members_there(&functions).await? {
                 let Ok(url) = self.address.url(&path) else { continue };
                 let known = before.iter().find(|f| f.url == url).cloned();
                 let function = known.unwrap_or_else(|| Arc::new(Function { url, written: Mutex::default() }));
                 match self.get(&function.url).await {
                     Ok(answer) => seen.extend(self.seen(function, &answer).await?),
-                    Err(trouble) if trouble.status.is_some() => {}
+                    Err(trouble) if trouble.says_missing() => {}
                     Err(trouble) => return Err(trouble.into()),
                 }
             }
@@ -288,6 +303,7 @@ impl Line {
     async fn seen(&self, function: Arc<Function>, answer: &Answer) -> Result<Option<Seen>, Fault> {
         let body: FunctionBody = answer.parse(&self.shown(&function.url))?;
         let Some(mut boot) = body.boot.clone() else { return Ok(None) };
+        boot.asks_dhcp = boot.by_dhcp == Some(true) && body.mode.as_deref() == Some("iSCSI");
         if function.waits(&boot)
             && let Some(path) = body.settings.as_ref().and_then(|s| s.object.0.as_deref())
         {
@@ -297,6 +313,7 @@ impl Line {
                 boot = boot.overlaid(pending);
             }
         }
+        boot.asks_dhcp = boot.by_dhcp == Some(true) && body.mode.as_deref() == Some("iSCSI");
         Ok(Some(Seen { function, body, boot }))
     }
 }

@@ -16,7 +16,7 @@ use crate::ports::Deadline;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -83,6 +83,8 @@ pub(super) struct Line {
     trust: TlsTrust,
     name: String,
     pace: Pace,
+    /// When anything last came back from it, whatever it was.
+    heard_at: Mutex<Option<Instant>>,
     gate: Semaphore,
     everyone: Arc<Semaphore>,
 }
@@ -102,6 +104,7 @@ impl Line {
             root: OnceCell::new(),
             places: Mutex::default(),
             pace: Pace::default(),
+            heard_at: Mutex::default(),
             gate: Semaphore::new(limits.requests_at_once.max(1)),
             address,
             limits,
@@ -114,6 +117,24 @@ impl Line {
     /// A URL as messages show it: without a query.
     pub(super) fn shown(&self, url: &Url) -> String {
         format!("{}{}", self.address.shown(), self.address.bare(url))
+    }
+
+    fn heard_now(&self) {
+        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Did anything come back since then: a status, or bytes that are none?
+    pub(super) fn heard_since(&self, began: Instant) -> bool {
+        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at >= began)
+    }
+
+    /// Who has answered at all since then was not silent, however the last request ended: a body that stalls or breaks off,
+    /// three errors and a broken connection.
+    pub(super) fn unless_heard(&self, began: Instant, fault: Fault) -> Fault {
+        if fault.is_silence() && self.heard_since(began) {
+            return Fault::answered(format!("{} (and yet it has answered)", fault.detail));
+        }
+        fault
     }
 
     async fn permits(&self) -> (Option<SemaphorePermit<'_>>, Option<SemaphorePermit<'_>>) {
@@ -155,12 +176,16 @@ impl Line {
         let method = request.method().clone();
         let url = request.url().clone();
         let failed = |error: reqwest::Error| {
+            if trouble::speaks(&error) {
+                self.heard_now();
+            }
             let refused = self.channel.verifier.refused(&self.name);
             trouble::of_error(&method, &self.shown(&url), &error, limit, &self.trust, refused.as_deref())
         };
         let sent_at = Instant::now();
         let mut response = self.channel.client.execute(request).await.map_err(failed)?;
         self.pace.took(sent_at.elapsed());
+        self.heard_now();
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::with_capacity(response.content_length().map_or(0, |n| n.min(BODY_BYTES_MAX as u64) as usize));

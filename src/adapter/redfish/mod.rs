@@ -36,6 +36,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// How many BMCs are logged out of at once.
 const CLOSING_AT_ONCE: usize = 64;
@@ -211,13 +212,18 @@ fn unsent(fault: Fault) -> Fault {
 #[async_trait]
 impl Bmc for Redfish {
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault> {
-        let line = self.line(at)?;
-        let place = line.place(at.system.as_deref()).await?;
-        Ok(line.look(&place).await?.reading())
+        let (line, began) = (self.line(at)?, Instant::now());
+        let look = async { line.look(&*line.place(at.system.as_deref()).await?).await };
+        Ok(look.await.map_err(|fault| line.unless_heard(began, fault))?.reading())
+    }
+
+    fn heard(&self, at: &BmcEndpoint, since: std::time::Instant) -> bool {
+        self.line(at).is_ok_and(|line| line.heard_since(since.into()))
     }
 
     async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
-        Ok(self.described(at).await?.0)
+        let (line, began) = (self.line(at)?, Instant::now());
+        Ok(self.described(at).await.map_err(|fault| line.unless_heard(began, fault))?.0)
     }
 
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {

@@ -345,6 +345,31 @@ impl Line {
         Ok(Some(found))
     }
 
+    /// A resource that may be missing, and nothing else: `None` where the BMC says that there is no such thing. Any other
+    /// answer that is no success leaves open what it holds (rule S1: a firmware that cannot be read is not one that opens
+    /// nothing).
+    pub(super) async fn there<T: serde::de::DeserializeOwned + Default>(&self, path: &str) -> Result<Option<T>, Fault> {
+        let Ok(url) = self.address.url(path) else { return Ok(None) };
+        match self.get(&url).await {
+            Ok(answer) => answer.parse(&self.shown(&url)).map(Some),
+            Err(trouble) if trouble.says_missing() => Ok(None),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// [`Line::members`] of what is [`Line::there`].
+    pub(super) async fn members_there(&self, path: &str) -> Result<Vec<String>, Fault> {
+        let mut found = Vec::new();
+        let mut next = Some(path.to_owned());
+        while let Some(path) = next.take() {
+            let page = self.there::<Collection>(&path).await?.unwrap_or_default();
+            found.extend(paths(page.members.as_ref()));
+            next = page.next.filter(|_| found.len() < MEMBERS_MAX);
+        }
+        found.truncate(MEMBERS_MAX);
+        Ok(found)
+    }
+
     /// A resource that may be missing, forbidden or broken (`tree_half_forbidden`): any answer that is no success is
     /// `None`. Silence is a fault: nothing is known then.
     pub(super) async fn optional<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Fault> {

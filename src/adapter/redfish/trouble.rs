@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | not connected, no such name, TLS handshake broken | transient | transient: nothing was sent |
 //! | certificate not accepted | refused | refused |
-//! | no answer in time, connection broken | transient | unknown |
+//! | no answer in time, connection broken | transient, or answered where anything came back within the look | unknown |
 //! | 429 | answered | transient: turned away at the door |
 //! | 404 on a system | answered: BMCs say so while they restart | refused |
 //! | other 4xx, 3xx, 501 | refused | refused |
@@ -37,6 +37,13 @@ pub(super) enum Again {
     /// Not connected in time: only where the time was shorter than it need be.
     WithMoreTime,
     AfterPause,
+}
+
+impl Trouble {
+    /// DSP0266 section 8.6: the resource is not there, or cannot be had in this way by anybody.
+    pub(super) fn says_missing(&self) -> bool {
+        self.status.is_some_and(|status| matches!(status.as_u16(), 404 | 405 | 410 | 501))
+    }
 }
 
 impl From<Trouble> for Fault {
@@ -110,6 +117,22 @@ pub(super) fn of_error(
         (false, _) => Again::AfterPause,
     };
     Trouble { status: None, fault: Fault { kind, detail: format!("{method} {shown}: {why}{fate}") }, again }
+}
+
+/// Something came back, and it was no answer: not HTTP, or a TLS alert. Whoever sends it has power.
+pub(super) fn speaks(error: &reqwest::Error) -> bool {
+    use rustls::Error as Tls;
+    let alerted = |e: &Tls| {
+        matches!(e, Tls::AlertReceived(_) | Tls::InvalidMessage(_) | Tls::PeerIncompatible(_) | Tls::PeerMisbehaved(_) | Tls::DecryptError)
+    };
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return true;
+        }
+        next = error.source();
+    }
+    tls::tls_error(error).is_some_and(alerted)
 }
 
 /// The innermost error: the outer ones repeat the URL.

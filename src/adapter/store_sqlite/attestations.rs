@@ -41,10 +41,10 @@ fn latest(db: &Connection, node: NodeId) -> Result<Option<Attestation>, Failure>
     Ok(db.prepare_cached(&sql)?.query_row([node.to_string()], attestation).optional()?)
 }
 
-/// The machine was seen On at `at`: an unused word from before then is over. One that is used belongs to a switchover, whose
-/// own journal says what became of it.
+/// The machine was seen running at `at`: an unused word is over. Whatever stands here by now was given before, whatever its
+/// time says: a clock may have been set back since. So is one that a switchover uses: its resume asks.
 pub(super) fn withdraw(db: &Connection, node: NodeId, at: Time) -> Result<(), Failure> {
-    let sql = "UPDATE attestations SET expires_at = ?2 WHERE node = ?1 AND at <= ?2 AND expires_at > ?2 AND run IS NULL";
+    let sql = "UPDATE attestations SET expires_at = ?2 WHERE node = ?1 AND expires_at > ?2";
     db.prepare_cached(sql)?.execute(params![node.to_string(), at.0])?;
     Ok(())
 }
@@ -62,6 +62,20 @@ impl SqliteStore {
             db.prepare_cached(sql)?.execute(values)?;
             Ok(Attestation { id: next.cast_unsigned(), ..word })
         })?)
+    }
+}
+
+impl SqliteStore {
+    /// These machines were seen running: what people said before of their being off counts for nothing any more. A store
+    /// that cannot be written keeps its words, and nothing can be carried out with it.
+    ///
+    /// # Errors
+    /// Our own disk.
+    pub fn saw_running(&self, nodes: Vec<NodeId>, at: Time) -> Result<(), Fault> {
+        if nodes.is_empty() || self.is_read_only() {
+            return Ok(());
+        }
+        Ok(self.write(move |db| nodes.iter().try_for_each(|node| withdraw(db, *node, at)))?)
     }
 }
 
@@ -115,16 +129,13 @@ mod tests {
         assert!(
             store.use_attestation(web, &holder("r-2"), Time(50), &Deadline::NONE).await.expect_err("used").detail.contains("r-1/s-004")
         );
-        assert!(store.use_attestation(db, &holder("r-2"), Time(102), &Deadline::NONE).await.expect_err("late").detail.contains("expired"));
+        assert!(store.use_attestation(db, &holder("r-2"), Time(102), &Deadline::NONE).await.expect_err("late").detail.contains("ended"));
         assert_eq!(store.attest(word(web, 60)).expect("a second word").id, 3);
         store.use_attestation(web, &holder("r-2"), Time(61), &Deadline::NONE).await.expect("the new one");
         store.attest(word(db, 200)).expect("a word");
-        store.write(move |tables| withdraw(tables, db, Time(199))).expect("seen On before it was given");
-        let counts = store.attestation(db).await.expect("read").expect("there");
-        assert_eq!(counts.expires_at, Time(300));
         store.write(move |tables| withdraw(tables, db, Time(210))).expect("seen On");
         let late = store.use_attestation(db, &holder("r-3"), Time(211), &Deadline::NONE).await.expect_err("an On came after it");
-        assert!(late.detail.contains("expired"), "{late}");
+        assert!(late.detail.contains("ended"), "{late}");
     }
 
     /// Whoever told the machine On after the word was given has made it worth nothing, also where nobody looked.

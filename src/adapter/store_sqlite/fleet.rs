@@ -2,6 +2,7 @@
 //! on all processors while it goes on copying, so that a large fleet neither keeps others waiting nor lies in memory
 //! twice.
 
+use super::kinds::Kinds;
 use super::now;
 use super::rows::{self, NodeRow};
 use super::writer::Failure;
@@ -102,12 +103,19 @@ fn assemble(waiting: Receiver<Share>) -> Result<Fleet, Failure> {
 }
 
 fn take_apart(waiting: &Mutex<Receiver<Share>>) -> Result<Parts, Failure> {
-    let mut parts = Parts::default();
+    let (mut parts, mut kinds) = (Parts::default(), Kinds::default());
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
             Err(_) => return Ok(parts),
-            Ok(Share::Nodes(rows)) => parts.nodes.push(rows.into_iter().map(NodeRow::node).collect::<Result<_, _>>()?),
+            Ok(Share::Nodes(rows)) => {
+                // Records are large: they are put where they stay, and not moved to a larger place again and again.
+                let mut nodes = Vec::with_capacity(rows.len());
+                for row in rows {
+                    nodes.push(row.node_among(&mut kinds)?);
+                }
+                parts.nodes.push(nodes);
+            }
             Ok(Share::Connectors(rows)) => parts.connectors.push(rows.iter().map(|r| rows::parse(r)).collect::<Result<_, _>>()?),
             Ok(Share::Targets(rows)) => parts.targets.push(rows.iter().map(|r| rows::parse(r)).collect::<Result<_, _>>()?),
         }

@@ -88,6 +88,25 @@ fn insert(db: &Connection, run: &RunId, token: u64, length: Span, quiet: Span) -
     Ok(())
 }
 
+/// Its lease has not ended, and a process of that number runs on this host. A number that was given to another process since
+/// keeps a run from being resumed for no longer than the rest of the lease. Where it is this very process, its lock tells.
+#[cfg(target_os = "linux")]
+fn lives(lease: &Lease) -> bool {
+    let here = rustix::system::uname().nodename().to_string_lossy() == lease.host;
+    if !here || lease.pid == std::process::id() || lease.left.is_none_or(|left| left == Span::ZERO) {
+        return false;
+    }
+    // proc_pid_stat(5): the state follows the command's name, which is in parentheses and may hold any character.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", lease.pid)).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X' | 'x'))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lives(_: &Lease) -> bool {
+    false
+}
+
 impl SqliteStore {
     fn newest(&self, run: &RunId) -> Result<Option<Known>, StoreError> {
         let run = run.clone();
@@ -104,6 +123,9 @@ impl SqliteStore {
     /// Whoever executes it holds the lock of the newest token.
     pub(super) fn is_free(&self, run: &RunId) -> Result<(), StoreError> {
         let last = self.newest(run)?;
+        if let Some(known) = last.as_ref().filter(|known| lives(&known.lease)) {
+            return Err(StoreError::Locked { run: run.clone(), by: Some(Box::new(known.lease.clone())) });
+        }
         match self.inner.locks.take(run, last.as_ref().map_or(0, |known| known.lease.token))? {
             Some(_free) => Ok(()),
             None => Err(StoreError::Locked { run: run.clone(), by: last.map(|known| Box::new(known.lease)) }),
@@ -115,7 +137,10 @@ impl SqliteStore {
             let last = self.newest(run)?;
             let (token, quiet) = last.as_ref().map_or((0, Span::ZERO), |known| (known.lease.token, known.quiet));
             let locked = |by: Option<Known>| StoreError::Locked { run: run.clone(), by: by.map(|known| Box::new(known.lease)) };
-            // Free: whoever had it is dead.
+            // Free: whoever had it is dead. But the lock of one that lives can be taken away with its file.
+            if last.as_ref().is_some_and(|known| lives(&known.lease)) {
+                return Err(locked(last));
+            }
             let Some(_dead) = self.inner.locks.take(run, token)? else { return Err(locked(last)) };
             let Some(lock) = self.inner.locks.take(run, token + 1)? else { return Err(locked(self.newest(run)?)) };
             if self.begin_lease(run, token, None, length, quiet)? {

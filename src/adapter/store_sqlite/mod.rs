@@ -13,6 +13,7 @@ mod attestations;
 mod fleet;
 mod inventory;
 mod journal;
+mod kinds;
 mod lease;
 mod lock;
 mod mailbox;
@@ -20,6 +21,7 @@ mod migrate;
 mod open;
 mod read_only;
 mod rows;
+mod whereabouts;
 mod writer;
 
 pub use inventory::ImportError;
@@ -60,7 +62,9 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
         let opened = open::file(path)?;
-        SqliteStore::start(opened, lock::Locks::beside(path), None)
+        // One store has one directory of locks, whatever name it is opened by.
+        let own = path.canonicalize().map_err(|e| StoreError::Failed(format!("`{}`: {e}", path.display())))?;
+        SqliteStore::start(opened, lock::Locks::beside(&own), None)
     }
 
     /// For what only looks back: [`SqliteStore::open`], and where the file cannot be written, the store as it stands.

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,6 +65,11 @@ fn make_file(path: &Path) -> Result<(), String> {
     }
     if path.is_dir() {
         return Err("is a directory; name a file in it".into());
+    }
+    // sqlite.org/howtocorrupt.html section 2.5: each name would have a log of its own.
+    let names = std::fs::metadata(path).map_err(|e| format!("cannot read the file: {e}"))?.nlink();
+    if names > 1 {
+        return Err(format!("has {names} names (hard links), and a store must have one; remove the others"));
     }
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));

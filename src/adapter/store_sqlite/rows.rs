@@ -1,5 +1,6 @@
 //! Records in and out of their tables.
 
+use super::kinds::Kinds;
 use super::writer::Failure;
 use crate::model::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -69,7 +70,17 @@ impl NodeRow {
     }
 
     pub(super) fn node(self) -> Result<Node, Failure> {
-        let mut node: Node = parse(&self.body)?;
+        let node = parse(&self.body)?;
+        self.marked(node)
+    }
+
+    /// [`NodeRow::node`], where many are read.
+    pub(super) fn node_among(self, kinds: &mut Kinds) -> Result<Node, Failure> {
+        let node = kinds.parse(&self.body)?;
+        self.marked(node)
+    }
+
+    fn marked(self, mut node: Node) -> Result<Node, Failure> {
         node.power_mark = self.mark.map(|(reset, sent_at, lands_by)| mark(&reset, sent_at, lands_by)).transpose()?;
         Ok(node)
     }

@@ -1,6 +1,7 @@
 //! One thread owns the connection. It takes everything that waits, does it in one transaction, commits once and only
 //! then answers: a disk's `fdatasync` of milliseconds serves a thousand callers instead of one.
 
+use super::whereabouts::Whereabouts;
 use crate::model::Fault;
 use crate::ports::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
@@ -159,10 +160,13 @@ impl Drop for Writer {
 }
 
 fn serve(mut connection: Connection, waiting: &Receiver<Job>) {
+    let whereabouts = Whereabouts::of(&connection);
     while let Ok(first) = waiting.recv() {
         let mut jobs = std::iter::once(first).chain(waiting.try_iter()).take(BATCH).collect::<Vec<_>>().into_iter();
         let mut answers = Vec::with_capacity(jobs.len());
-        let outcome = run(&mut connection, &mut jobs, &mut answers);
+        let writes = jobs.as_slice().iter().any(|job| job.writes);
+        let there = whereabouts.as_ref().filter(|_| writes).map_or(Ok(()), |w| w.test(&connection));
+        let outcome = there.and_then(|()| run(&mut connection, writes, &mut jobs, &mut answers));
         let outcome = outcome.as_ref().copied().map_err(String::as_str);
         for job in jobs {
             answers.push((job.work)(Err(outcome.err().unwrap_or("not reached"))).1);
@@ -175,9 +179,8 @@ fn serve(mut connection: Connection, waiting: &Receiver<Job>) {
 
 /// One transaction for the whole batch, a savepoint for each operation that writes. What is left of `jobs` after an
 /// error was not done.
-fn run(connection: &mut Connection, jobs: &mut std::vec::IntoIter<Job>, answers: &mut Vec<Answer>) -> Result<(), String> {
+fn run(connection: &mut Connection, writes: bool, jobs: &mut std::vec::IntoIter<Job>, answers: &mut Vec<Answer>) -> Result<(), String> {
     // A transaction that begins by reading cannot become a writing one once another process has written.
-    let writes = jobs.as_slice().iter().any(|job| job.writes);
     let behavior = if writes { TransactionBehavior::Immediate } else { TransactionBehavior::Deferred };
     let transaction = connection.transaction_with_behavior(behavior).map_err(|e| in_words(&e))?;
     let execute = |sql| transaction.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| in_words(&e));

@@ -73,7 +73,7 @@ fn plan_of(count: u32) -> Arc<Plan> {
             way_back: None,
         };
         let fence = Fence {
-            pair: pair.clone(),
+            pair: pair.clone().into(),
             reads: 3,
             apart: Span::secs(1),
             landing: Span::secs(1),

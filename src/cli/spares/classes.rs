@@ -1,7 +1,8 @@
 //! Classes of the inventory whose nodes can stand in for each other, as planning sees them.
 
 use crate::model::*;
-use crate::plan::candidates::{Holdings, spare_obstacles};
+use crate::plan::candidates::spare_obstacles;
+use crate::plan::holdings::Holdings;
 use crate::runbook::{BUILTIN_IDENTICAL, Judge, Matching};
 use crate::sizing::SizingLeftOut;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub fn classes(fleet: &Fleet) -> (Vec<Class>, Vec<SizingLeftOut>) {
         }
         let spare = node.instance.is_none();
         let critical = node.facts().health == Some(Health::Critical);
-        match spare_obstacles(fleet, &holdings, node).into_iter().next() {
+        match spare_obstacles(fleet, &holdings, node).next() {
             Some(obstacle) if spare => {
                 leave_out(format!("no spare: {}", obstacle.text));
                 continue;

@@ -1,12 +1,12 @@
 //! Nodes that every rule sees alike, and what may be paired with what.
 
 use super::flow::{self, Demand, Edge, Lane, Limit, Problem, Supply};
-use super::grid::{Facet, Numbers};
+use super::grid::{Answer, Facet, Numbers};
 use super::spread::{Bound, Spreads};
 use super::wanted::{Failures, Wanted};
 use crate::diagnostic::Diagnostic;
 use crate::model::*;
-use crate::runbook::{Ask, Judge, Property, Runbook};
+use crate::runbook::{Ask, Judge, Pool, Property, Runbook};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes of one class, by name.
@@ -40,6 +40,49 @@ pub(super) struct Classes<'a, 'j> {
     pub spreads: Spreads<'a>,
     pub bounds: Vec<Vec<Option<Bound>>>,
     pub domains: Vec<Vec<Option<u32>>>,
+}
+
+/// Classes of spares of which the same facts are known, with what they show by question, and by pool the position of their
+/// provision state.
+#[derive(Default)]
+struct Alike {
+    spares: Vec<u32>,
+    shows: Vec<Vec<u32>>,
+    states: Vec<Vec<Option<usize>>>,
+}
+
+impl Alike {
+    fn add(&mut self, at: u32, class: &Class, pools: &[Pool]) {
+        self.spares.push(at);
+        self.shows.resize(class.shows.len(), Vec::new());
+        self.shows.iter_mut().zip(&class.shows).for_each(|(column, shown)| column.push(*shown));
+        self.states.resize(pools.len(), Vec::new());
+        for (column, pool) in self.states.iter_mut().zip(pools) {
+            column.push(pool.provision_states.iter().position(|s| *s == class.nodes[0].provision_state));
+        }
+    }
+}
+
+/// Give edges, which lie by their supplies, the places of their ranks and put them in order by them. Where ranks are few,
+/// counting them is faster than sorting.
+fn put_in_order(edges: &mut Vec<Edge>, place: &[u32]) {
+    edges.iter_mut().for_each(|e| e.rank = place[e.rank as usize]);
+    if place.len() > edges.len() {
+        edges.sort_unstable();
+        return;
+    }
+    let mut starts = vec![0; place.len() + 1];
+    edges.iter().for_each(|e| starts[e.rank as usize + 1] += 1);
+    for rank in 0..place.len() {
+        starts[rank + 1] += starts[rank];
+    }
+    let mut ordered = edges.clone();
+    for edge in edges.iter() {
+        let next = &mut starts[edge.rank as usize];
+        ordered[*next] = *edge;
+        *next += 1;
+    }
+    *edges = ordered;
 }
 
 fn facets(runbook: &Runbook) -> Vec<Facet<'_>> {
@@ -117,37 +160,38 @@ impl<'a, 'j> Classes<'a, 'j> {
     /// Ask about each class of sources and each class of spares whose identical facts are the same; the others cannot
     /// match.
     fn pair_up(&mut self, diagnostics: &mut Vec<Diagnostic>) {
-        let mut by_key: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (at, spare) in self.spares.iter().enumerate() {
-            if self.judge.sound(spare.nodes[0].id) {
-                by_key.entry(spare.key).or_default().push(at);
-            }
+        let mut by_key: BTreeMap<u32, Alike> = BTreeMap::new();
+        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| self.judge.sound(spare.nodes[0].id)) {
+            by_key.entry(spare.key).or_default().add(at as u32, spare, &self.runbook.pools);
         }
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
         let mut ranks: BTreeMap<Rank, u32> = BTreeMap::new();
         // There are few, and a look-up for each of millions of pairs would be most of the work.
         let mut recent: Vec<(Rank, u32)> = Vec::new();
         let mut found: Vec<Vec<Edge>> = Vec::with_capacity(self.sources.len());
+        let mut costs = Vec::new();
         for source in 0..self.sources.len() {
             let key = self.sources[source].key;
             let complete = self.keys[key as usize].iter().all(Option::is_some);
-            let mut edges = Vec::new();
-            for spare in by_key.get(&key).filter(|_| complete).into_iter().flatten() {
-                if let Some(rank) = self.fit(source, *spare, &mut failures) {
-                    let next = ranks.len() as u32;
-                    let rank = match recent.iter().find(|(known, _)| *known == rank) {
-                        Some((_, number)) => *number,
-                        None => {
-                            let number = *ranks.entry(rank).or_insert(next);
-                            recent.truncate(15);
-                            recent.insert(0, (rank, number));
-                            number
-                        }
-                    };
-                    edges.push(Edge { rank, supply: *spare as u32 });
-                }
+            let Some(alike) = by_key.get(&key).filter(|_| complete) else {
+                found.push(Vec::new());
+                continue;
+            };
+            self.fit(source, alike, &mut costs, &mut failures);
+            let mut edges = Vec::with_capacity(costs.iter().filter(|c| c.is_some()).count());
+            for (supply, rank) in alike.spares.iter().zip(&costs).filter_map(|(supply, rank)| Some((*supply, (*rank)?))) {
+                let next = ranks.len() as u32;
+                let rank = match recent.iter().find(|(known, _)| *known == rank) {
+                    Some((_, number)) => *number,
+                    None => {
+                        let number = *ranks.entry(rank).or_insert(next);
+                        recent.truncate(15);
+                        recent.insert(0, (rank, number));
+                        number
+                    }
+                };
+                edges.push(Edge { rank, supply });
             }
-            edges.shrink_to_fit();
             found.push(edges);
         }
         failures.into_values().for_each(|f| f.tell(diagnostics));
@@ -156,67 +200,62 @@ impl<'a, 'j> Classes<'a, 'j> {
         for (at, met) in ranks.values().enumerate() {
             place[*met as usize] = at as u32;
         }
-        for edges in &mut found {
-            edges.iter_mut().for_each(|e| e.rank = place[e.rank as usize]);
-            edges.sort_unstable();
-        }
+        found.iter_mut().for_each(|edges| put_in_order(edges, &place));
         self.ranks = ranks.into_keys().collect();
         self.state(found);
     }
 
-    /// What a pair costs; none where it may not be.
-    fn fit(&mut self, source: usize, spare: usize, failures: &mut BTreeMap<String, Failures>) -> Option<Rank> {
+    /// What each pair of a source with these spares costs; none where it may not be.
+    fn fit(&mut self, source: usize, alike: &Alike, costs: &mut Vec<Option<Rank>>, failures: &mut BTreeMap<String, Failures>) {
         let (runbook, matching) = (self.runbook, &self.runbook.matching);
-        let (from, to) = (&self.sources[source], &self.spares[spare]);
-        let mut wrong = |what: String, place: &str, message: String| {
-            let who = format!("{}` and `{}", from.nodes[0].name, to.nodes[0].name);
+        let Classes { sources, spares, facets, members, .. } = self;
+        let (from, count) = (&sources[source], alike.spares.len());
+        let (mut answers, mut errors) = (Vec::with_capacity(count), Vec::new());
+        let mut wrong = |what: String, place: &str, at: usize, message: String| {
+            let who = format!("{}` and `{}", from.nodes[0].name, spares[alike.spares[at] as usize].nodes[0].name);
             failures.entry(what).or_insert_with(|| Failures::new(place)).add(&who, message);
         };
-        let mut asked = self.facets.iter_mut().zip(from.shows.iter().zip(&to.shows));
-        // Errors are large; what is known already does not carry one around.
-        let mut next = || {
-            let Some((facet, (source, spare))) = asked.next() else { return Ok(false) };
-            match facet.known(*source, *spare) {
-                Some(answer) => Ok(answer),
-                None => facet.holds(*source, *spare).map_err(Box::new),
+        let mut asked = facets.iter_mut().zip(&from.shows).zip(&alike.shows);
+        let mut next = |answers: &mut Vec<Answer>, errors: &mut Vec<_>| {
+            if let Some(((facet, source), spares)) = asked.next() {
+                facet.answers(*source, spares, answers, errors);
             }
         };
-        let mut qualifies = true;
+        let mut qualifies = vec![true; count];
         for rule in &matching.require {
-            qualifies &= next().unwrap_or_else(|error| {
+            next(&mut answers, &mut errors);
+            qualifies.iter_mut().zip(&answers).for_each(|(qualifies, answer)| *qualifies &= *answer == Answer::Yes);
+            for (at, error) in errors.drain(..) {
                 let what = format!("rule `{}`", rule.name);
-                wrong(what.clone(), "match", format!("{what} cannot be evaluated: {error}"));
-                false
-            });
+                wrong(what.clone(), "match", at, format!("{what} cannot be evaluated: {error}"));
+            }
         }
-        let mut missing = 0u64;
+        let mut missing = vec![0u64; count];
         for preference in &matching.prefer {
-            match next() {
-                Ok(true) => {}
-                Ok(false) => missing += u64::from(preference.weight),
-                Err(error) => {
-                    let what = format!("preference `{}`", preference.name);
-                    wrong(what.clone(), "match", format!("{what} cannot be evaluated: {error}"));
-                }
+            next(&mut answers, &mut errors);
+            let weight = u64::from(preference.weight);
+            missing.iter_mut().zip(&answers).for_each(|(missing, answer)| *missing += if *answer == Answer::No { weight } else { 0 });
+            for (at, error) in errors.drain(..) {
+                let what = format!("preference `{}`", preference.name);
+                wrong(what.clone(), "match", at, format!("{what} cannot be evaluated: {error}"));
             }
         }
-        let mut first = None;
-        for (at, pool) in runbook.pools.iter().enumerate() {
-            let selected = next();
-            let Some(state) = pool.provision_states.iter().position(|s| *s == to.nodes[0].provision_state) else { continue };
-            match selected {
-                Ok(true) if qualifies => {
-                    self.members[at][spare] = true;
-                    first = first.or(Some((at, state)));
-                }
-                Ok(_) => {}
-                Err(e) => {
-                    let what = format!("pools.{}.select", pool.name);
-                    wrong(what.clone(), &what, e.to_string());
+        costs.clear();
+        costs.resize(count, None);
+        for (number, pool) in runbook.pools.iter().enumerate() {
+            next(&mut answers, &mut errors);
+            let states = &alike.states[number];
+            for at in (0..count).filter(|at| answers[*at] == Answer::Yes && qualifies[*at]) {
+                if let Some(state) = states[at] {
+                    members[number][alike.spares[at] as usize] = true;
+                    costs[at] = costs[at].or(Some((number, state, missing[at])));
                 }
             }
+            for (at, error) in errors.drain(..).filter(|(at, _)| states[*at].is_some()) {
+                let what = format!("pools.{}.select", pool.name);
+                wrong(what.clone(), &what, at, error.to_string());
+            }
         }
-        first.map(|(pool, state)| (pool, state, missing))
     }
 
     /// Write the problem down: who could get what, what must stay behind, and what may come where.

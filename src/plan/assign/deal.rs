@@ -110,24 +110,33 @@ impl<'a> Classes<'a, '_> {
     }
 
     /// Both sides by name, the cheapest pairs first.
-    fn deal(&self, answer: &Answer) -> Vec<Pair> {
-        let mut next = vec![0; self.spares.len()];
+    fn deal(&mut self, answer: &Answer) -> Vec<Pair> {
+        let Classes { runbook, judge, sources, spares, facets, ranks, .. } = self;
+        let rules = runbook.matching.require.len();
+        let mut next = vec![0; spares.len()];
         let mut pairs = Vec::new();
-        for (class, given) in self.sources.iter().zip(answer) {
+        // What is identical follows from the values that must be.
+        let mut identical: BTreeMap<u32, usize> = BTreeMap::new();
+        for (class, given) in sources.iter().zip(answer) {
             let mut nodes = class.nodes.iter();
             for Given { edge, units } in given {
                 let supply = edge.supply as usize;
-                let judgement = self.judge.judge(class.nodes[0].id, self.spares[supply].nodes[0].id);
+                let spare = &spares[supply];
+                let holds = |(n, _): &(usize, _)| facets[rules + n].holds(class.shows[rules + n], spare.shows[rules + n]).unwrap_or(false);
+                let preferred = runbook.matching.prefer.iter().enumerate().filter(holds).map(|(_, p)| p.name.clone());
+                let preferred: Vec<String> = preferred.collect();
+                let judged = || judge.judge(class.nodes[0].id, spare.nodes[0].id).identical;
+                let identical = *identical.entry(class.key).or_insert_with(judged);
                 for source in nodes.by_ref().take(*units) {
-                    let destination = self.spares[supply].nodes[next[supply]];
+                    let destination = spare.nodes[next[supply]];
                     next[supply] += 1;
                     pairs.push(Pair {
                         source: source.id,
                         destination: destination.id,
-                        pool: self.runbook.pools[self.ranks[edge.rank as usize].0].name.clone(),
+                        pool: runbook.pools[ranks[edge.rank as usize].0].name.clone(),
                         group: class.group,
-                        preferred: judgement.preferred.clone(),
-                        identical: judgement.identical,
+                        preferred: preferred.clone(),
+                        identical,
                     });
                 }
             }

@@ -9,26 +9,34 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Numbers<T> {
     pub seen: Vec<T>,
-    by_text: BTreeMap<String, u32>,
+    known: BTreeMap<T, u32>,
 }
 
-impl<T: std::fmt::Debug> Numbers<T> {
+impl<T: Ord + Clone> Numbers<T> {
     pub(super) fn new() -> Numbers<T> {
-        Numbers { seen: Vec::new(), by_text: BTreeMap::new() }
+        Numbers { seen: Vec::new(), known: BTreeMap::new() }
     }
 
     pub(super) fn of(&mut self, thing: T) -> u32 {
-        let next = self.seen.len() as u32;
-        let number = *self.by_text.entry(format!("{thing:?}")).or_insert(next);
-        if number == next {
-            self.seen.push(thing);
+        if let Some(number) = self.known.get(&thing) {
+            return *number;
         }
-        number
+        let next = self.seen.len() as u32;
+        self.seen.push(thing.clone());
+        self.known.insert(thing, next);
+        next
     }
 }
 
 /// Answers of more pairs than this are asked for again instead of being kept (a byte each).
 const KEPT_MAX: usize = 1 << 24;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    No,
+    Yes,
+    Failed,
+}
 
 /// One question.
 pub(super) struct Facet<'a> {
@@ -75,10 +83,33 @@ impl<'a> Facet<'a> {
         }
     }
 
-    /// The answer where it is kept already.
-    pub(super) fn known(&self, source: u32, spare: u32) -> Option<bool> {
-        let at = source as usize * self.spares.seen.len() + spare as usize;
-        self.kept.get(at).filter(|kept| **kept > 0).map(|kept| *kept == 2)
+    /// The answers for one source and many spares, in their order; `errors` takes what could not be answered, and where.
+    pub(super) fn answers(&mut self, source: u32, spares: &[u32], answers: &mut Vec<Answer>, errors: &mut Vec<(usize, ExpressionError)>) {
+        answers.clear();
+        errors.clear();
+        let width = self.spares.seen.len();
+        let (ask, from) = (self.ask, &self.sources.seen[source as usize]);
+        let mut kept = self.kept.get_mut(source as usize * width..(source as usize + 1) * width);
+        for (at, spare) in spares.iter().enumerate() {
+            let spare = *spare as usize;
+            let known = match kept.as_ref().map(|kept| kept[spare]) {
+                Some(1) => Answer::No,
+                Some(2) => Answer::Yes,
+                _ => match ask.answer(from, &self.spares.seen[spare]) {
+                    Ok(holds) => {
+                        if let Some(kept) = &mut kept {
+                            kept[spare] = 1 + u8::from(holds);
+                        }
+                        if holds { Answer::Yes } else { Answer::No }
+                    }
+                    Err(error) => {
+                        errors.push((at, error));
+                        Answer::Failed
+                    }
+                },
+            };
+            answers.push(known);
+        }
     }
 
     fn answer(&self, source: u32, spare: u32) -> Result<bool, ExpressionError> {

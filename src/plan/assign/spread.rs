@@ -9,7 +9,7 @@ use super::grid::Numbers;
 use super::wanted::Failures;
 use crate::diagnostic::Diagnostic;
 use crate::model::*;
-use crate::plan::candidates::Holdings;
+use crate::plan::holdings::Holdings;
 use crate::runbook::{Judge, SpreadRule, Value};
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use super::hooks::render_sensitive;
 use super::*;
 use crate::model::gate_table::gates;
+use crate::plan::holdings::Holdings;
 use crate::runbook::{AgentTemplate, ExpressionError, SensitiveTemplate, VoucherTemplate};
 use std::collections::BTreeSet;
 
@@ -21,16 +22,22 @@ pub struct Plugs {
 impl Plugs {
     /// Every agent of the runbook, told of every node that it could be told of. What is written out and speaks of no node
     /// is meant for the sources of this plan and nobody else.
-    pub fn of(runbook: &Runbook, fleet: &Fleet, sources: &[NodeId]) -> Plugs {
+    pub fn of(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings, sources: &[NodeId]) -> Plugs {
         let mut plugs = Plugs::default();
         for agent in agents(runbook) {
             let named = agent.options.values().any(|o| matches!(o, SensitiveTemplate::Plain(t) if t.mentions("source")));
-            let nodes: Vec<NodeId> = if named { fleet.nodes.keys().copied().collect() } else { sources.to_vec() };
-            for node in nodes {
+            let asks = |field: &str| {
+                agent.options.values().any(|o| matches!(o, SensitiveTemplate::Plain(t) if t.reads_attribute("source", field)))
+            };
+            let ids: Vec<NodeId> = if named { fleet.nodes.keys().copied().collect() } else { sources.to_vec() };
+            for node in ids.into_iter().filter_map(|id| fleet.nodes.get(&id)) {
+                let (id, scope) = (node.id, Scope::new(&runbook.vars));
+                let shown = (node, fleet.power(id));
+                let scope = scope.with_fields("source", shown, holdings.connectors(id), holdings.targets(id), asks);
                 // A node that lacks what the options speak of is not switched by them.
-                if let Ok(call) = render(agent, &scope(runbook, fleet, node)) {
-                    plugs.add(call, node);
-                    plugs.names.extend(fleet.nodes.get(&node).map(|n| (node, n.name.clone())));
+                if let Ok(call) = render(agent, &scope) {
+                    plugs.add(call, id);
+                    plugs.names.insert(id, node.name.clone());
                 }
             }
         }

@@ -5,6 +5,9 @@ use crate::runbook::{ActionTemplate, ExpressionError, HookTemplate, SensitiveTem
 
 impl Cook<'_> {
     pub(super) fn hooks(&self, point: HookPoint, after: &Fleet, steps: &mut Vec<Step>) -> Result<(), Unfit> {
+        if self.runbook.hooks.iter().all(|h| h.point != point) {
+            return Ok(());
+        }
         // The source is told as it was: what it served is what a hook after the move asks about.
         let before = Scope::new(&self.runbook.vars).with("source", self.fleet, self.source.id);
         let scope = before.with("destination", after, self.destination.id);

@@ -30,7 +30,7 @@ impl Cook<'_> {
     fn fence_warnings(&self, warnings: &mut Vec<String>) {
         let name = &self.source.name;
         let levels = &self.runbook.vouchers.levels;
-        let stays_off = self.offered_policy().is_some() || self.source.facts().power_restore_policy == Some(PowerRestorePolicy::AlwaysOff);
+        let stays_off = self.offered_policy().is_some() || self.source.restore_policy() == Some(PowerRestorePolicy::AlwaysOff);
         if !stays_off && !self.is_silent() {
             warnings.push(match levels.is_empty() {
                 true => format!(

@@ -27,8 +27,14 @@ pub(super) struct Row<'a> {
 
 impl Sight for Row<'_> {
     fn read(&self, path: &Path) -> Value {
+        self.value(path).cloned().unwrap_or(Value::None)
+    }
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn value(&self, path: &Path) -> Option<&'a Value> {
         let side = if self.of_spare.get(path.slot) == Some(&true) { self.spare } else { self.source };
-        side.get(path.slot).cloned().unwrap_or(Value::None)
+        side.get(path.slot)
     }
 }
 

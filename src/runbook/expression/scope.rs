@@ -32,6 +32,21 @@ impl Scope {
         self.with_value(name, value)
     }
 
+    /// [`Scope::with`] of only those fields that are wanted, for who asks about every node of a fleet and knows what it has.
+    #[must_use]
+    pub fn with_fields(
+        self,
+        name: &'static str,
+        (node, power): (&Node, PowerState),
+        connectors: &[&VolumeConnector],
+        targets: &[&VolumeTarget],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Scope {
+        let fields = FIELDS.into_iter().filter(|field| wanted(field));
+        let fields = fields.map(|field| (field.to_owned(), field_value(node, field, power, connectors, targets)));
+        self.with_value(name, Value::Map(Arc::new(fields.collect())))
+    }
+
     /// Bind `name` to a value made before.
     #[must_use]
     pub fn with_value(mut self, name: &'static str, value: Value) -> Scope {
@@ -288,6 +303,14 @@ mod tests {
                 assert_eq!(values.read(id, &path[1..]), scope.get(path), "{path:?}");
             }
         }
+        let node = &fleet.nodes[&web];
+        let (connectors, targets): (Vec<_>, _) = (fleet.connectors_of(web).collect(), fleet.targets_of(web));
+        let some = |wanted: fn(&str) -> bool| {
+            let scope = Scope::default().with_fields("node", (node, fleet.power(web)), &connectors, &targets, wanted);
+            scope.get(&["node".to_owned()])
+        };
+        assert_eq!(some(|_| true), Scope::default().with("node", &fleet, web).get(&["node".to_owned()]));
+        assert_eq!(some(|field| field == "name"), Value::map([("name", Value::text(&node.name))]));
         let text = "node.labels['a.b'] == 1 or node.labels.tier == 1 and node.failure_domain.rack != 'z'";
         let expression = Expression::parse(text, Names::Node, &vars()).expect("an expression");
         let row = expression.row(|path| values.read(web, &path[1..]));

@@ -51,6 +51,11 @@ impl Template {
         mentions(&self.reads, path)
     }
 
+    /// Does it read this attribute of a name, or the whole of what the name stands for?
+    pub fn reads_attribute(&self, name: &str, attribute: &str) -> bool {
+        self.reads.iter().any(|path| path[0] == name && path.get(1).is_none_or(|read| read == attribute))
+    }
+
     /// Has it nothing to fill in?
     pub fn is_literal(&self) -> bool {
         self.pieces.iter().all(|p| matches!(p, Piece::Raw(_)))

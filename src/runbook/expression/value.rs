@@ -1,6 +1,7 @@
 //! Values of the runbook language. Cheap to clone: the same node is bound to thousands of evaluations.
 
 use crate::model::*;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +45,39 @@ impl Value {
             Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Where it stands in an order of all values, by kind first: to find equals, not what the language calls less.
+    pub(in crate::runbook) fn place(&self, other: &Value) -> Ordering {
+        match (self, other) {
+            (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+            (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+            (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
+            (Value::Text(a), Value::Text(b)) => a.cmp(b),
+            (Value::List(a), Value::List(b)) => Value::place_of_lists(a, b),
+            (Value::Map(a), Value::Map(b)) => {
+                let fields = a.iter().zip(b.iter()).map(|((n, x), (m, y))| n.cmp(m).then_with(|| x.place(y)));
+                fields.into_iter().find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
+            }
+            (a, b) => a.number_of_kind().cmp(&b.number_of_kind()),
+        }
+    }
+
+    pub(in crate::runbook) fn place_of_lists(a: &[Value], b: &[Value]) -> Ordering {
+        let items = a.iter().zip(b).map(|(x, y)| x.place(y));
+        items.into_iter().find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
+    }
+
+    fn number_of_kind(&self) -> u8 {
+        match self {
+            Value::None => 0,
+            Value::Bool(_) => 1,
+            Value::Integer(_) => 2,
+            Value::Float(_) => 3,
+            Value::Text(_) => 4,
+            Value::List(_) => 5,
+            Value::Map(_) => 6,
         }
     }
 

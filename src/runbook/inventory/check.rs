@@ -41,7 +41,7 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     node.failure_domain = domain(&raw.failure_domain, &defaults.failure_domain);
     node.resource_class = text(|n| n.resource_class.as_ref());
     node.traits = raw.traits.as_ref().or(defaults.traits.as_ref()).into_iter().flatten().map(|t| t.value.clone()).collect();
-    node.declared_facts = raw.facts.or(&defaults.facts);
+    node.declared_facts = raw.facts.or(&defaults.facts).into();
     node.imported = raw.read_facts.as_ref().and_then(|(at, facts)| imported(reading, at, facts));
     node.identity = identity;
     node.provision_state = raw.provision_state.as_ref().or(defaults.provision_state.as_ref()).map_or_else(Default::default, |s| s.value);

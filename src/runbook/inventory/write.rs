@@ -152,7 +152,7 @@ fn bmc(bmc: &BmcEndpoint) -> Out {
 fn read_facts(node: &Node) -> Option<Out> {
     let (at, read) = match &node.imported {
         Some(imported) => (imported.at.max(node.facts_at.unwrap_or(imported.at)), node.live_facts.or(&imported.facts)),
-        None => (node.full_at.or(node.facts_at)?, node.live_facts.clone()),
+        None => (node.full_at.or(node.facts_at)?, (*node.live_facts).clone()),
     };
     Some(Out::Map(vec![("at".to_owned(), Out::Text(at.exact())), ("facts".to_owned(), facts(&read)?)]))
 }

@@ -2,6 +2,8 @@
 //! sets it and the start; somebody pulls the cords of a source and says so; fence agents switch plugs.
 
 use super::*;
+use crate::plan::{Plan, Switchover};
+use crate::step::Step;
 
 /// From what a look sees to the order that follows from it: what changes within this nobody could see.
 const GLANCE: Span = Span::millis(80);
@@ -99,9 +101,54 @@ impl World {
         if lies && self.rng.percent(50) { Err(Fault::unknown("exit 1")) } else { Ok(None) }
     }
 
+    /// Whose spare is whose, of a plan that takes its sources down in good health.
+    pub fn watch(&mut self, plan: &Plan) {
+        let planned = |s: &&Switchover| s.steps.iter().any(|step| matches!(step, Step::PowerOff(off) if off.way_back.is_some()));
+        self.spares = plan.switchovers.iter().filter(planned).map(|s| (s.source.node, s.destination.node)).collect();
+        for spare in self.spares.values().copied().collect::<Vec<_>>() {
+            if self.rng.percent(self.faults.strangers) {
+                let after = self.rng.below(3_000);
+                self.at(after, Happening::Stranger(spare));
+            }
+        }
+    }
+
+    /// Nobody's run started it. Once a run has told it what to open, starting it is the run's own doing.
+    pub(super) fn stranger(&mut self, spare: NodeId) {
+        let told =
+            matches!(self.fleet.live.get(&spare), Some(Live::Answered { boot, .. }) if boot.iscsi.as_ref().is_some_and(|i| !i.is_clear()));
+        if !told && !self.ordered_on.contains_key(&spare) && self.fleet.power(spare) == PowerState::Off {
+            self.strangers.insert(spare, self.now);
+            self.power(spare, PowerState::On);
+        }
+    }
+
+    /// From then on its BMC answers nothing.
+    pub fn fall_silent(&mut self, node: NodeId, after: Span) {
+        self.at(after.0, Happening::Dies(node));
+    }
+
+    /// From then on the machine runs, and its BMC stays silent.
+    pub fn replug(&mut self, node: NodeId, at: Time) {
+        self.queue.push(at, Happening::Replug(node));
+    }
+
     /// From then on its BMC answers.
     pub fn revive(&mut self, node: NodeId, after: Span) {
         self.at(after.0, Happening::Revives(node));
+    }
+
+    /// What a BMC says that answers.
+    pub(super) fn reading(&mut self, query: &Query) -> Observation {
+        let mut seen = meaning::answer(&self.fleet, query);
+        if let Observation::System(reading) = &mut seen {
+            if self.rng.percent(self.faults.null_power) {
+                reading.power = PowerState::Unknown;
+            } else if reading.power == PowerState::Off && self.rng.percent(self.faults.lags) {
+                reading.power = PowerState::PoweringOff;
+            }
+        }
+        seen
     }
 
     /// Did its feed come back behind everybody's back?

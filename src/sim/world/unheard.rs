@@ -56,6 +56,8 @@ impl World {
                 | Happening::Late(_)
                 | Happening::Button(_)
                 | Happening::Feed(_)
+                | Happening::Replug(_)
+                | Happening::Stranger(_)
                 | Happening::Tamper(_)
                 | Happening::Attests(_)
                 | Happening::Dies(_)

@@ -134,3 +134,29 @@ fn a_debt_that_another_machine_denies() {
         assert!(wrong.as_ref().is_err_and(|e| e.contains("nothing is owed")), "seed {seed}: {wrong:?}");
     }
 }
+
+/// Somebody plugs the source in again after its agent switched it off. Its BMC stays silent: only the plug tells.
+#[test]
+fn a_plug_that_nobody_asks_again() {
+    let (fleet, plan) = disaster(1);
+    let plan = only(&plan, true);
+    let source = plan.switchovers[0].source.node;
+    let number = |is: fn(&Step) -> bool| 1 + plan.switchovers[0].steps.iter().position(is).expect("such a step") as u32;
+    let (fence, start) = (number(|s| matches!(s, Step::Fence(_))), number(Step::starts_destination));
+    // Between the fence and the start, long enough before the start that a look can tell.
+    let world = |seed: u64| {
+        let whole = run_in(dead_world(&fleet, seed, Faults::default()), &plan, &[], Bugs::default());
+        let find = |is: &dyn Fn(&Event) -> bool| whole.journal.iter().find(|e| is(&e.event)).expect("it went well").at;
+        let fenced = find(&|e| matches!(e, Event::Achieved { step, .. } if *step == fence));
+        let told = find(&|e| matches!(e, Event::Intended { step, .. } if *step == start));
+        let last_move = told.0 - 260_000;
+        let mut world = dead_world(&fleet, seed, Faults::default());
+        world.replug(source, Time(last_move.max(fenced.0)));
+        world
+    };
+    let bug = Bugs { plugs_not_asked_again: true, ..Bugs::default() };
+    let twice = caught(&plan, world, &fleet, bug, "is open on");
+    println!("of 300 caught where PowerOn does not ask the plugs: {twice}");
+    assert!(twice > 100, "{twice}");
+    assert_eq!(caught(&plan, world, &fleet, Bugs::default(), "is open on"), 0);
+}

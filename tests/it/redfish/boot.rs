@@ -191,3 +191,31 @@ async fn an_override_behind_a_settings_resource_is_written_and_read_there() {
     redfish.set_boot(&fake.at(), &asked, &Deadline::NONE).await.expect("set");
     assert_eq!(fake.commands()[0].line, format!("PATCH {SYSTEM}"));
 }
+
+/// A firmware that cannot be read is not one that opens nothing.
+#[tokio::test]
+async fn a_function_that_cannot_be_read_leaves_open_what_it_opens() {
+    for (status_code, passed_over) in [(404, true), (405, true), (501, true), (503, false), (500, false), (429, false), (403, false)] {
+        let fake = with_functions(&[boot(""), boot("iqn.2026-01.example:other")]).await;
+        fake.instead(&format!("GET {NDF}/2"), status(status_code));
+        let seen = redfish().report(&fake.at()).await;
+        assert_eq!(seen.is_ok(), passed_over, "{status_code}: {seen:?}");
+        if let Err(fault) = seen {
+            assert!(!fault.is_silence(), "{status_code}: {fault}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_a_dhcp_server_names_is_a_target() {
+    let by_dhcp = |mode: &str, flag: bool| json!({"BootMode": mode, "iSCSIBoot": {"PrimaryTargetName": "", "TargetInfoViaDHCP": flag}});
+    for (mode, flag, clear) in [("iSCSI", true, false), ("iSCSI", false, true), ("PXE", true, true)] {
+        let fake = with_functions(&[by_dhcp(mode, flag)]).await;
+        let seen = redfish().report(&fake.at()).await.expect("a report").iscsi_boot.expect("a function");
+        assert_eq!(seen.is_clear(), clear, "{mode} {flag}: {seen:?}");
+    }
+    let fake = with_functions(&[by_dhcp("iSCSI", true)]).await;
+    redfish().set_boot(&fake.at(), &iscsi(IscsiBoot::default()), &Deadline::NONE).await.expect("cleared");
+    let sent = &fake.commands()[0];
+    assert_eq!(sent.json()["iSCSIBoot"]["TargetInfoViaDHCP"], false, "{sent:?}");
+}

@@ -319,3 +319,54 @@ async fn a_bmc_may_have_limits_of_its_own() {
     redfish.reset(&slow.at(), ResetType::On, &Deadline::NONE).await.expect("it takes its time");
     assert_eq!(redfish.reset(&other.at(), ResetType::On, &Deadline::NONE).await.expect_err("too slow").kind, FaultKind::Unknown);
 }
+
+/// A server that writes these bytes for each request and then closes, or holds on.
+async fn says(answers: &'static [&'static str], holds: bool) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("address"));
+    tokio::spawn(async move {
+        let mut turn = 0;
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = socket.read(&mut request).await;
+            let _ = socket.write_all(answers[turn.min(answers.len() - 1)].as_bytes()).await;
+            turn += 1;
+            if holds {
+                held.push(socket);
+            }
+        }
+    });
+    address
+}
+
+/// Who sends anything at all has power, and so may its machine: neither an agent nor a person is asked instead.
+#[tokio::test]
+async fn a_bmc_that_sends_anything_is_not_silent() {
+    const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{\"PowerState\":\"On\"}";
+    const BUSY: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const CHUNKS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}";
+    const EVERY: [(&[&str], bool); 6] = [
+        (&[CUT], false),
+        (&[CUT], true),
+        (&[BUSY, BUSY, BUSY, ""], false),
+        (&[CHUNKS], false),
+        (&["SSH-2.0-x\r\n"], false),
+        (&["", BUSY, ""], false),
+    ];
+    let options =
+        RedfishOptions { request_timeout: Duration::from_millis(600), read_time: Duration::from_secs(3), ..RedfishOptions::default() };
+    for (answers, holds) in EVERY {
+        let redfish = Redfish::new(options.clone(), Arc::new(SystemSecrets::default()));
+        let began = std::time::Instant::now();
+        let at = endpoint(&says(answers, holds).await, Some(SYSTEM));
+        let fault = redfish.read(&at).await.expect_err("nothing to be used");
+        assert_eq!(fault.kind, FaultKind::Answered, "{answers:?}, {holds}: {fault}");
+        assert!(redfish.heard(&at, began) && !redfish.heard(&at, std::time::Instant::now()));
+    }
+    for (answers, holds) in [(&[""], false), (&[""], true)] {
+        let redfish = Redfish::new(options.clone(), Arc::new(SystemSecrets::default()));
+        let fault = redfish.read(&endpoint(&says(answers, holds).await, Some(SYSTEM))).await.expect_err("silence");
+        assert!(fault.is_silence(), "{holds}: {fault}");
+    }
+}

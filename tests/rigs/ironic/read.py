@@ -123,7 +123,7 @@ def reads(place, nodes):
     check("cpu.count" not in facts, "Ironic counts logical processors, and no sockets")
     place.run("inventory", "export")
     place.run("coverage", "runbook.yaml", "--failures", "1", codes=(0, 4))
-    place.run("spares", "size", "--failure-rate", "5%", "--repair", "14d")
+    place.run("spares", "size", "--from-inventory", "--failure-rate", "5%", "--repair", "14d")
     place.run("drill", "runbook.yaml", "--seeds", "3", codes=(0, 4))
     place.run("switchover", enrol.SOURCE, "--dry-run", codes=(0, 3))
 

@@ -133,10 +133,14 @@ impl<'p> Search<'p> {
         limit.map_or(SINK, |l| self.limit(l))
     }
 
+    /// May one more of all that is below a limit be used, as things are?
+    fn open(&self, limit: usize) -> bool {
+        std::iter::successors(Some(limit), |l| self.problem.limits[*l].parent).all(|l| self.limit_left[l] > 0)
+    }
+
     /// May one more of it be used, as things are?
     fn free(&self, supply: usize) -> bool {
-        let limits = std::iter::successors(self.problem.supplies[supply].limit, |l| self.problem.limits[*l].parent);
-        self.supply_left[supply] > 0 && limits.into_iter().all(|l| self.limit_left[l] > 0)
+        self.supply_left[supply] > 0 && self.problem.supplies[supply].limit.is_none_or(|limit| self.open(limit))
     }
 
     /// Give spares to at most `wanted` sources of a demand, the cheapest way. 0: no way makes more of them, or the same
@@ -166,6 +170,10 @@ impl<'p> Search<'p> {
                 Kind::Limit(at) => {
                     if self.limit_left[at] > 0 {
                         self.relax(node, self.up(self.problem.limits[at].parent), distance, 0, bound);
+                    }
+                    // The sink is no farther then, and nothing below is looked at before it.
+                    if self.open(at) {
+                        continue;
                     }
                     for n in 0..self.below[at].0.len() {
                         let supply = self.below[at].0[n];
