@@ -6,6 +6,8 @@ import time
 SOURCE, TWIN, OTHER, RETIRED, ODD = "bm01", "bm02", "bm03", "bm04", "bm05"
 INSTANCE = "aaaaaaaa-0000-4000-8000-000000000001"
 CHAP = "chap-secret"
+# What Ironic does not know and the built-in rules of matching ask for.
+DECLARED = {"coldswap": {"facts": {"cpu": {"count": 2}, "firmware": {"bios": "1.0.0"}}}}
 
 
 def enrol(api, machines, bmc_user, bmc_password, inspected=(SOURCE, TWIN)):
@@ -18,7 +20,7 @@ def enrol(api, machines, bmc_user, bmc_password, inspected=(SOURCE, TWIN)):
                             "redfish_username": bmc_user, "redfish_password": bmc_password},
             "properties": {"cpus": m["cpus"], "memory_mb": m["memory_gib"] * 1024, "local_gb": 0, "cpu_arch": "x86_64",
                            "capabilities": "boot_mode:uefi,iscsi_boot:true", "model": m["model"]},
-            "extra": {"rack": "r" + m["name"][-1]},
+            "extra": {"rack": "r" + m["name"][-1]} | (DECLARED if m["name"] in inspected else {}),
             "storage_interface": "external", "boot_interface": "ipxe", "deploy_interface": "direct", "automated_clean": False})
         nodes[m["name"]] = node["uuid"]
         for i, nic in enumerate(m["nics"]):

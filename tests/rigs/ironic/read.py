@@ -120,12 +120,15 @@ def reads(place, nodes):
     for name, value in (("manufacturer", "Lab"), ("memory_mib", 65536), ("cpu.threads", 8), ("boot_mode", "uefi")):
         check(facts.get(name) == (value, "ironic"), f"{name} is {facts.get(name)}")
     check(shown["node"]["identity"]["serial_number"] == "SN000002", "the identity is inspection's")
-    check("cpu.count" not in facts, "Ironic counts logical processors, and no sockets")
+    check(facts.get("cpu.count") == (2, "declared"), f"sockets are declared, and are {facts.get('cpu.count')}")
+    undeclared = {f["name"] for f in place.json("inventory", "show", enrol.OTHER)["facts"]}
+    check("cpu.count" not in undeclared, "Ironic counts logical processors, and no sockets")
     place.run("inventory", "export")
     place.run("coverage", "runbook.yaml", "--failures", "1", codes=(0, 4))
     place.run("spares", "size", "--from-inventory", "--failure-rate", "5%", "--repair", "14d")
     place.run("drill", "runbook.yaml", "--seeds", "3", codes=(0, 4))
-    place.run("switchover", enrol.SOURCE, "--dry-run", codes=(0, 3))
+    builtin = place.json("switchover", enrol.SOURCE, "--dry-run")
+    check([s["destination"]["name"] for s in builtin["switchovers"]] == [enrol.TWIN], "the built-in rules hold as well")
 
 
 def refuses(place):
