@@ -71,7 +71,7 @@ enabled = false
         self.manage("fernet_setup", *owner)
         self.manage("credential_setup", *owner)
         self.manage("bootstrap", "--bootstrap-username", ADMIN, "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "one",
-                    "--bootstrap-public-url", self.url + "/v3")
+                    "--bootstrap-public-url", self.url + "/v3", "--bootstrap-internal-url", self.url + "/v3")
 
     def start(self):
         env = os.environ | {"OS_KEYSTONE_CONFIG_FILES": str(self.conf), "OS_KEYSTONE_CONFIG_DIR": str(self.folder)}
@@ -112,12 +112,13 @@ enabled = false
             return json.loads(text) if text else None
 
     def operator(self, ironic):
-        """A user of its own, Ironic in the catalogue, an application credential: (user id, credential id, its secret)."""
+        """A user of its own, Ironic in the catalogue, an application credential: (user, project, credential id, its secret)."""
         _, admin = self.token()
         project = admin["project"]["id"]
         user = self.call("POST", "/users", {"user": {"name": "operator", "password": OPERATOR, "domain_id": "default"}})["user"]["id"]
         roles = {r["name"]: r["id"] for r in self.call("GET", "/roles")["roles"]}
         self.call("PUT", f"/projects/{project}/users/{user}/roles/{roles['admin']}")
+        self.call("PUT", f"/system/users/{user}/roles/{roles['admin']}")
         service = self.call("POST", "/services", {"service": {"type": "baremetal", "name": "ironic"}})["service"]["id"]
         for region, interface, url in (("one", "public", ironic), ("one", "internal", "http://127.0.0.1:9"), ("two", "public", "http://127.0.0.1:9")):
             if region != "one":
@@ -126,7 +127,7 @@ enabled = false
         own = self.token("operator", OPERATOR)[0]
         made = self.call("POST", f"/users/{user}/application_credentials", {"application_credential": {"name": "coldswap"}}, own)
         made = made["application_credential"]
-        return user, made["id"], made["secret"]
+        return user, project, made["id"], made["secret"]
 
     def revoke(self, user):
         """Every token of this user ends now; new ones can be had."""
