@@ -15,6 +15,9 @@ const ENVVARS: &str = "envvars";
 /// A larger file is a wrong one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// A file and its top map.
+type Found = (PathBuf, Map<String, Value>);
+
 /// What is looked at besides files: variables and folders of the process.
 #[derive(Clone, Default)]
 pub struct Surroundings {
@@ -48,7 +51,7 @@ impl Surroundings {
     }
 
     /// The first of the files `<stem>.yaml`, `.yml` and `.json`, or the one that a variable names.
-    fn file(&self, stem: &str, variable: &str) -> Result<Option<(PathBuf, Map<String, Value>)>, Fault> {
+    fn file(&self, stem: &str, variable: &str) -> Result<Option<Found>, Fault> {
         if let Some(path) = self.var(variable) {
             let path = self.directory.join(path);
             return match read(&path)? {
