@@ -232,6 +232,7 @@ fn measure(text: &str, store: &Path) {
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: true,
+        allow_boot_cleared: Vec::new(),
         home: Default::default(),
     };
     let (plan, _) = plan(&runbook, &fleet, &request).unwrap_or_else(|d| panic!("{:?}", d.0.first()));

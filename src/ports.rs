@@ -15,13 +15,14 @@ pub use lease::{Deadline, Lease, RunLease};
 
 use crate::model::*;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// Nodes, connectors, targets. Knows no runs but as holders of nodes.
 #[async_trait]
 pub trait Inventory: Send + Sync {
     /// Everything, at one instant.
     async fn fleet(&self) -> Result<Fleet, Fault>;
-    async fn node(&self, id: NodeId) -> Result<Node, Fault>;
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault>;
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault>;
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
     /// Every target in the inventory that shares an identity with this one, itself left out.
@@ -43,11 +44,11 @@ pub trait Bmc: Send + Sync {
     fn heard(&self, _at: &BmcEndpoint, _since: std::time::Instant) -> bool {
         false
     }
-    /// Facts and abilities.
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault>;
+    /// Facts and abilities, as far as they are asked for.
+    async fn report(&self, at: &BmcEndpoint, asked: Further) -> Result<SystemReport, Fault>;
     /// The same with everything that only a full reading gives ([`Depth::Full`]): some dozens of requests.
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
-        self.report(at).await
+        self.report(at, Further::ALL).await
     }
     /// Paths of the systems behind this BMC that are machines of their own.
     async fn systems(&self, at: &BmcEndpoint) -> Result<Vec<String>, Fault> {

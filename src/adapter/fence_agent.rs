@@ -80,7 +80,9 @@ impl Ended {
     /// A word somewhere is not enough: usage and error messages name `off` too, and end with the same 2.
     fn says_off(&self) -> bool {
         let states = |what: &str| self.said.lines().any(|line| states(&line.trim().to_lowercase(), what));
-        states("off") && !states("on")
+        // What else such a line may say of On, in whatever words, is no Off.
+        let doubt = |line: &str| ["status: on", "status is on", "power is on"].iter().any(|on| line.contains(on));
+        states("off") && !states("on") && !self.said.lines().any(|line| doubt(&line.to_lowercase()))
     }
 }
 
@@ -148,6 +150,9 @@ impl FenceAgents {
             };
             if name.contains(['\n', '\r', '=']) || value.expose_secret().contains(['\n', '\r']) {
                 return Err(Fault::refused(format!("`{}`: the option `{name}` has more than one line", call.name)));
+            }
+            if NAMING_OPTIONS.contains(&option_name(name)) && value.expose_secret().trim().is_empty() {
+                return Err(Fault::refused(format!("`{}`: the option `{name}` is blank", call.name)));
             }
             text.push_str(&format!("{name}={}\n", value.expose_secret()));
         }
@@ -280,9 +285,14 @@ mod tests {
         for off in ["Status: OFF", "off", "Chassis Power is off\n", "debug\npower status: off."] {
             assert!(says(off), "{off}");
         }
-        for not in
-            ["ERROR: timed out waiting for power status: off", "usage: status: off", "Status: ON", "status: off\nstatus: on", "turn it off"]
-        {
+        for not in [
+            "ERROR: timed out waiting for power status: off",
+            "usage: status: off",
+            "Status: ON",
+            "status: off\nstatus: on",
+            "plug 7 status: on (feed a)\nStatus: OFF",
+            "turn it off",
+        ] {
             assert!(!says(not), "{not}");
         }
     }
@@ -295,6 +305,9 @@ mod tests {
         assert!(lab.off(&call, &Deadline::NONE).await.expect_err("a lab").detail.contains("lab"));
         call.options.insert("plug".into(), Sensitive::Plain("7\naction=on".into()));
         assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("two lines").detail.contains("`plug`"));
+        let blank = SecretRef::Command(vec!["printf".into(), " ".into()]);
+        call.options.insert("plug".into(), Sensitive::Secret(blank));
+        assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("no plug").detail.contains("`plug` is blank"));
         call.options.insert("plug".into(), Sensitive::Plain("7".into()));
         call.options.insert("option".into(), Sensitive::Plain("on".into()));
         assert!(agents(1_000).off(&call, &Deadline::NONE).await.expect_err("an action").detail.contains("`option`"));

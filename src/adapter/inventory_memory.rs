@@ -30,8 +30,8 @@ impl Inventory for MemoryInventory {
         Ok(self.with(|fleet| fleet.clone()))
     }
 
-    async fn node(&self, id: NodeId) -> Result<Node, Fault> {
-        self.with(|fleet| fleet.nodes.get(&id).cloned().ok_or_else(|| no_node(id)))
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault> {
+        self.with(|fleet| fleet.nodes.get(&id).cloned().map(Arc::new).ok_or_else(|| no_node(id)))
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {

@@ -1,6 +1,7 @@
 //! `apply` and `resume`: carry a plan out.
 
 use super::args::{ApplyArgs, Global, ResumeArgs};
+use super::files::Kind;
 use super::lab::Bench;
 use super::live::Live;
 use super::look::{ASKED_AT_ONCE, look};
@@ -62,7 +63,7 @@ async fn fresh(
     let id = ports.store.next_plan_id()?;
     let looked = look(global, site, &Looks::of(&ports), (runbook, Some(source)), &args.choose, id).await?;
     super::plan::save(&site.store, &looked.plan)?;
-    if !agreed(global, &looked.plan, go)? {
+    if !agreed(global, site, &looked.plan, go)? {
         return Ok(ExitCode::Refused);
     }
     learn(global, site, &ports, &looked.gathered).await;
@@ -75,8 +76,11 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     if args.lab.is_some() {
         return Err(Failure::usage("a saved plan is bound to its store and cannot be applied to a lab; apply the runbook"));
     }
-    if !(args.vars.var.is_empty() && args.vars.vars.is_empty() && args.choose.only.is_empty() && args.choose.exclude.is_empty()) {
-        return Err(Failure::usage("a saved plan is carried out as it is; `--var`, `--only` and `--exclude` belong to `plan`"));
+    let choose = &args.choose;
+    let chosen = !(choose.only.is_empty() && choose.exclude.is_empty() && choose.allow_boot_cleared.is_empty());
+    if chosen || !(args.vars.var.is_empty() && args.vars.vars.is_empty()) {
+        let belong = "`--var`, `--only`, `--exclude` and `--allow-boot-cleared` belong to `plan`";
+        return Err(Failure::usage(format!("a saved plan is carried out as it is; {belong}")));
     }
     let plan = read_plan(text).map_err(|why| Failure::refused(format!("`{name}` is no plan: {why}")))?;
     super::site::changes(&super::site::config(global)?, "apply")?;
@@ -95,7 +99,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
     if let Some(storm) = plan.storm.as_ref().filter(|_| !go.allow_storm) {
         return Err(Failure::refused(format!("P024: a storm: {storm}")).hint("if it is meant, `--allow-storm`"));
     }
-    if !agreed(global, &plan, go)? {
+    if !agreed(global, &site, &plan, go)? {
         return Ok(ExitCode::Refused);
     }
     let bmc = Arc::clone(&ports.bmc);
@@ -108,6 +112,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
 async fn looked_again(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &Go<'_>) -> Result<ExitCode, Failure> {
     let nodes = plan.switchovers.iter().flat_map(|s| [s.source.node, s.destination.node]).collect();
     let gathered = Looks::of(&ports).gather(ASKED_AT_ONCE, |_| nodes, |_, _| ()).await?;
+    super::look::heed(site, &gathered)?;
     learn(global, site, &ports, &gathered).await;
     begin(global, site, ports, plan, go).await
 }
@@ -144,8 +149,8 @@ pub fn read_plan(text: &[u8]) -> Result<Plan, String> {
 
 /// # Errors
 /// There is nobody to ask, or no place for the report.
-pub fn agreed(global: &Global, plan: &Plan, go: &Go) -> Result<bool, Failure> {
-    reports::try_places(go.report, plan)?;
+pub fn agreed(global: &Global, site: &Site, plan: &Plan, go: &Go) -> Result<bool, Failure> {
+    reports::try_places(site, go.report, plan)?;
     output::note(global, if go.yes { plan::summary(plan) } else { plan::render(plan) });
     if go.yes || plan.switchovers.is_empty() {
         return Ok(true);
@@ -190,7 +195,7 @@ pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Fail
     }
     let plan = super::runs::plan_of(&site, &row.plan)?;
     // Only what was named just now: a run with machines in flight does not wait for a place that its runbook names.
-    args.report.as_deref().map_or(Ok(()), files::try_to_write)?;
+    args.report.as_deref().map_or(Ok(()), |path| site.try_to_write(path, Kind::Report))?;
     let claim = match args.take_over {
         false => claim(&ports, &run, &site.terms())?,
         true => {
@@ -223,6 +228,10 @@ pub async fn carry_out(
     let ended = ended?;
     let report = make_report(&*ports.store, &plan, &run)?;
     output::print(global, || report::text::render(&report, output::width(), false), || serde_json::json!(report));
+    for debt in &report.totals.debts {
+        output::note(global, format!("owed: {} {} -> {}: {}", debt.switchover, debt.source, debt.destination, debt.text));
+        output::note(global, format!("what settles it: {}; then `coldswap resume {run}` sees that nothing is owed", debt.next));
+    }
     let code = reports::write(&report, &run, report_file, &plan, report::exit_code(&report));
     if ended == Ended::Left {
         output::note(global, format!("left with switchovers in flight; `coldswap resume {run}` looks at them and goes on"));

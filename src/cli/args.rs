@@ -133,6 +133,9 @@ pub struct ChooseArgs {
     /// More nodes than `limits.refuse_above` are meant; who said so is journalled
     #[arg(long)]
     pub allow_storm: bool,
+    /// These sources are off and their firmware opens nothing, and the inventory is right: they booted otherwise
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub allow_boot_cleared: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -292,6 +295,9 @@ pub struct SwitchoverHow {
     /// How the machines learn what to boot [default: redfish-iscsi, and inventory where Ironic keeps the nodes]
     #[arg(long, value_parser = ["redfish-iscsi", "redfish-override", "inventory", "none"])]
     pub boot_via: Option<String>,
+    /// The source is off and its firmware opens nothing, and the inventory is right: it booted otherwise
+    #[arg(long)]
+    pub allow_boot_cleared: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,

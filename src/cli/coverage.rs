@@ -54,7 +54,7 @@ pub async fn run(global: &Global, args: &CoverageArgs) -> Result<ExitCode, Failu
     let coverage: Coverage =
         coverage(&runbook, &fleet, usize::from(args.failures)).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
     if let Some(path) = &args.svg {
-        files::write_whole(path, svg(&coverage).as_bytes())?;
+        files::write_whole(path, files::Kind::Drawing, svg(&coverage).as_bytes())?;
     }
     output::print(global, || render(&coverage), || json!(coverage));
     Ok(if coverage.is_complete() { ExitCode::Done } else { ExitCode::NotAll })

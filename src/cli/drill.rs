@@ -194,9 +194,9 @@ async fn real_copy(global: &Global, args: &DrillArgs, runbook: &Runbook) -> Resu
         let looks = site.looks();
         let gathered = super::look::gathered(global, &looks, runbook).await;
         looks.close().await;
-        let fleet = gathered?.fleet;
-        super::look::heed(&site, &fleet)?;
-        fleet
+        let gathered = gathered?;
+        super::look::heed(&site, &gathered)?;
+        gathered.fleet
     } else {
         records.fleet().await?
     };
@@ -245,6 +245,7 @@ fn plan_of(runbook: &Runbook, source: &Source, copy: &Copy, args: &DrillArgs) ->
         exclude: args.choose.exclude.clone(),
         home: BTreeMap::new(),
         allow_storm: true,
+        allow_boot_cleared: args.choose.allow_boot_cleared.clone(),
     };
     let (mut plan, warnings) =
         plan::plan(runbook, &copy.fleet, &request).map_err(|wrong| Failure::Diagnostics(wrong, vec![source.clone()]))?;

@@ -47,6 +47,7 @@ pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failu
     let bmc = std::sync::Arc::clone(&ports.bmc);
     let done: Result<ExitCode, Failure> = async {
         let gathered = Looks::of(&ports).gather(512, |_| nodes, |_, _| ()).await?;
+        super::look::heed(&site, &gathered)?;
         if args.keep {
             return keep(global, &site, &away, &gathered, args);
         }
@@ -122,8 +123,12 @@ fn refuse(away: &Away, stays: &[LeftOut]) -> Result<(), Failure> {
     if stays.is_empty() || !(away.named || stays.len() == away.chosen.len()) {
         return Ok(());
     }
+    Err(nothing_home(stays))
+}
+
+fn nothing_home(stays: &[LeftOut]) -> Failure {
     let lines: Vec<String> = stays.iter().map(|s| format!("\n  {}: {}: {}", s.name, super::output::word(&s.code), s.why)).collect();
-    Err(Failure::refused(format!("nothing is taken home:{}", lines.concat())))
+    Failure::refused(format!("nothing is taken home:{}", lines.concat()))
 }
 
 async fn go_home(
@@ -150,21 +155,25 @@ async fn go_home(
     refuse(away, &stays)?;
     let (runbook, source) = runbook(away, &pairs, args)?;
     let saves = args.out.is_some();
+    args.out.as_deref().map_or(Ok(()), |out| site.try_to_write(out, files::Kind::Plan))?;
     let id = ports.store.next_plan_id()?;
     let looked = look_home(site, &Looks::of(&ports), (&runbook, source.as_ref()), gathered, homes, id)?;
     let Looked { gathered, mut plan } = looked;
     plan.failback_of = Some(away.run.clone());
     plan.left_out.extend(stays);
     plan.left_out.sort_by(|a, b| a.name.cmp(&b.name));
+    if plan.switchovers.is_empty() && !plan.left_out.is_empty() {
+        return Err(nothing_home(&plan.left_out));
+    }
     super::plan::save(&site.store, &plan)?;
     if let Some(out) = args.out.as_ref().filter(|_| saves) {
-        files::write_whole(out, super::plan::pretty(&plan)?.as_bytes())?;
+        files::write_whole(out, files::Kind::Plan, super::plan::pretty(&plan)?.as_bytes())?;
         let saved = format!("\nsaved as {} in {}; `coldswap apply {}` carries it out\n", plan.id, out.display(), out.display());
         output::print(global, || plan::render(&plan) + &saved, || json!(plan));
         return Ok(ExitCode::Done);
     }
     let go = Go { yes: args.yes, report: args.report.as_deref(), allow_storm: false };
-    if !agreed(global, &plan, &go)? {
+    if !agreed(global, site, &plan, &go)? {
         return Ok(ExitCode::Refused);
     }
     learn(global, site, &ports, &gathered).await;

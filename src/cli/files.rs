@@ -7,6 +7,10 @@ use crate::runbook::{Files, Runbook, Vars, read_runbook};
 use std::io::Write;
 use std::path::Path;
 
+mod replace;
+
+pub use replace::{Kind, not_the_store};
+
 /// Larger files are refused before they are read; the language has lower limits of its own.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
@@ -70,8 +74,9 @@ pub fn warn(warnings: &Diagnostics, sources: &[&Source]) {
 ///
 /// # Errors
 /// In words, as [`write_whole`] would have them.
-pub fn try_to_write(path: &Path) -> Result<(), Failure> {
+pub fn try_to_write(path: &Path, kind: Kind) -> Result<(), Failure> {
     let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be written: {e}", path.display()));
+    kind.may_replace(path)?;
     if path.is_dir() {
         return Err(wrong(std::io::ErrorKind::IsADirectory.into()));
     }
@@ -84,9 +89,11 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Write a file whole or not at all, readable by its owner only where it may name what is secret to others.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Write a file whole or not at all, readable by its owner only where it may name what is secret to others. What is there
+/// and is not of the same kind stays.
+pub fn write_whole(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(), Failure> {
     let wrong = |e: std::io::Error| Failure::usage(format!("`{}` cannot be written: {e}", path.display()));
+    kind.may_replace(path)?;
     let directory = directory_of(path);
     std::fs::create_dir_all(directory).map_err(wrong)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(wrong)?;

@@ -1,11 +1,14 @@
 //! `inventory`: the embedded inventory.
 
 mod discover;
+mod list;
 mod reading;
 mod refresh;
+mod removal;
 mod show;
 
 use super::args::{Global, InventoryArgs, InventoryCommand};
+use super::files::Kind;
 use super::site::{self, Site};
 use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
@@ -18,8 +21,6 @@ use crate::ports::{Inventory, Store};
 use crate::report::ExitCode;
 use crate::runbook::{Format, read_inventory, write_inventory};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failure> {
@@ -29,20 +30,15 @@ pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failu
     }
     let site = if looks_only { Site::open_to_read(global)? } else { Site::open(global)? };
     match args.command {
-        InventoryCommand::Import { files, replace } => import(global, &site, &files, replace),
+        InventoryCommand::Import { files, replace, detach } => import(global, &site, &files, replace, &detach).await,
         InventoryCommand::Export { out } => export(global, &site, out.as_deref()).await,
-        InventoryCommand::List => list(global, &site).await,
+        InventoryCommand::List => list::run(global, &site).await,
         InventoryCommand::Show { node } => show::run(global, &site, &node).await,
         InventoryCommand::Discover(args) => discover::run(global, &site, &args).await,
         InventoryCommand::Refresh { nodes, at_once } => refresh::run(global, &site, &nodes, at_once).await,
         InventoryCommand::Set { node, fields } => set(global, &site, &node, &fields).await,
         InventoryCommand::Release { node, yes } => release(global, &site, &node, yes).await,
-        InventoryCommand::Remove { node } => {
-            let id = find(&site.store.fleet().await?, &node)?.id;
-            site.store.remove_node(id)?;
-            output::print(global, || format!("{node}: removed"), || json!({ "removed": [node] }));
-            Ok(ExitCode::Done)
-        }
+        InventoryCommand::Remove { node, force } => removal::run(global, &site, &node, force).await,
     }
 }
 
@@ -72,9 +68,11 @@ pub fn refused(error: ImportError) -> Failure {
     }
 }
 
-fn import(global: &Global, site: &Site, paths: &[PathBuf], replace: bool) -> Result<ExitCode, Failure> {
+async fn import(global: &Global, site: &Site, paths: &[PathBuf], replace: bool, detach: &[String]) -> Result<ExitCode, Failure> {
     let mode = if replace { ImportMode::Replace } else { ImportMode::Merge };
-    let done = site.store.import(read(paths)?, mode).map_err(refused)?;
+    let records = read(paths)?;
+    let named = removal::seen_off(site, detach).await?;
+    let done = site.store.import_detaching(records, mode, named).map_err(refused)?;
     let text = || {
         let count = |what: &str, names: &[String]| if names.is_empty() { String::new() } else { format!("{} {what}, ", names.len()) };
         let all = count("added", &done.added)
@@ -94,61 +92,12 @@ async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<Exit
     let wants_json = output::is_json(global) || out.and_then(Path::extension).is_some_and(|e| e == "json");
     let text = write_inventory(&fleet, if wants_json { Format::Json } else { Format::Yaml });
     match out {
-        Some(path) => files::write_whole(path, text.as_bytes())?,
+        Some(path) => {
+            site.try_to_write(path, Kind::Inventory)?;
+            files::write_whole(path, Kind::Inventory, text.as_bytes())?;
+        }
         None => output::raw(&text),
     }
-    Ok(ExitCode::Done)
-}
-
-async fn list(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
-    let fleet = site.inventory().fleet().await?;
-    let mut nodes: Vec<&Node> = fleet.nodes.values().collect();
-    nodes.sort_by(|a, b| a.name.cmp(&b.name));
-    let state = |n: &Node| match (&n.reservation, &n.maintenance, &n.debt) {
-        (Some(holder), ..) => format!("held by {holder}"),
-        (_, Some(m), _) => format!("maintenance: {}", m.reason),
-        (_, _, Some(debt)) => format!("owes: {debt}"),
-        _ => String::new(),
-    };
-    // Looked through once, not once for each node.
-    let mut targets: BTreeMap<NodeId, Vec<&VolumeTarget>> = BTreeMap::new();
-    fleet.targets.values().for_each(|t| targets.entry(t.node).or_default().push(t));
-    targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
-    let mut connectors: BTreeMap<NodeId, Vec<&str>> = BTreeMap::new();
-    fleet.connectors.values().for_each(|c| connectors.entry(c.node).or_default().push(&c.connector_id));
-    let text = || {
-        if nodes.is_empty() {
-            return "no nodes; `coldswap inventory import FILE` takes them from a file\n".to_owned();
-        }
-        let width = nodes.iter().map(|n| n.name.chars().count()).max().unwrap_or(0);
-        nodes.iter().fold(String::new(), |mut out, n| {
-            let rack = n.failure_domain.rack.as_deref().unwrap_or("-");
-            let volumes = targets.get(&n.id).map_or(0, Vec::len);
-            let line = format!(
-                "{:<width$}  {:<10}  rack {:<6}  {volumes} volume{}  {}",
-                n.name,
-                n.provision_state.to_string(),
-                rack,
-                if volumes == 1 { " " } else { "s" },
-                state(n)
-            );
-            let _ = writeln!(out, "{}", line.trim_end());
-            out
-        })
-    };
-    let json = || {
-        let list: Vec<_> = nodes
-            .iter()
-            .map(|n| {
-                json!({"name": n.name, "uuid": n.id, "provision_state": n.provision_state, "failure_domain": n.failure_domain,
-                       "maintenance": n.maintenance, "reservation": n.reservation, "debt": n.debt, "instance": n.instance,
-                       "volume_targets": targets.get(&n.id).into_iter().flatten().map(|t| &t.volume_id).collect::<Vec<_>>(),
-                       "volume_connectors": connectors.get(&n.id).into_iter().flatten().collect::<Vec<_>>()})
-            })
-            .collect();
-        json!({ "nodes": list })
-    };
-    output::print(global, text, json);
     Ok(ExitCode::Done)
 }
 
@@ -230,6 +179,9 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
     let outcome = outcome_of(site, holder)?;
     let reading = ports.bmc.read(&node.bmc).await;
     ports.bmc.close().await;
+    if reading.as_ref().is_ok_and(|reading| reading.power.runs()) {
+        site.store.saw_running(vec![node.id], site.now())?;
+    }
     let power = match &reading {
         Ok(reading) => reading.power.to_string(),
         Err(fault) => format!("not to be read ({fault})"),
@@ -240,7 +192,9 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
             .hint("look at both ends of the switchover, then repeat with `--yes`"));
     }
     // What a person has not yet put right is remembered: a node that owes something is no spare.
-    let debt = format!("{holder} ended {outcome}: check its volumes and boot configuration, then `coldswap inventory set {name} debt=`");
+    let before = node.debt.as_ref().map(|debt| format!("{debt}; ")).unwrap_or_default();
+    let debt =
+        format!("{before}{holder} ended {outcome}: check its volumes and boot configuration, then `coldswap inventory set {name} debt=`");
     site.store.change(&Change::SetDebt { node: node.id, holder: holder.clone(), debt: Some(debt) }, claim.deadline()).await?;
     site.store.release_reservation(node.id, claim.deadline())?;
     output::print(global, || format!("{name}: released"), || json!({"released": [name], "power": power}));
@@ -248,6 +202,10 @@ async fn release(global: &Global, site: &Site, name: &str, yes: bool) -> Result<
 }
 
 gates! {
+    "import", "an import takes no volume, connector or instance from a node, nor moves it, unless the node is named and seen off",
+        Closed, "a file from before a switchover would give the volume back while the spare writes to it", an_old_file_takes_nothing_from_a_spare_that_serves;
+    "removal", "a node with an instance, volumes or a debt is forgotten only by force, and one that may run not even then",
+        Closed, "what is forgotten is planned for another machine", a_node_that_serves_or_owes_is_not_forgotten;
     "release", "a node is released only from a switchover that has ended, and owes something from then on",
         Closed, "a resume would go on with a machine that another run has taken", a_node_is_not_taken_from_a_switchover_that_has_not_ended;
 }

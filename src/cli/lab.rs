@@ -267,7 +267,8 @@ pub async fn serve(global: &Global, args: &LabArgs) -> Result<ExitCode, Failure>
     let fleet = Fleet::from_records(records);
     if let Some(path) = &args.write_inventory {
         let json = path.extension().is_some_and(|e| e == "json");
-        files::write_whole(path, write_inventory(&fleet, if json { Format::Json } else { Format::Yaml }).as_bytes())?;
+        let text = write_inventory(&fleet, if json { Format::Json } else { Format::Yaml });
+        files::write_whole(path, files::Kind::Inventory, text.as_bytes())?;
     }
     let addresses = running.addresses().clone();
     let text = || {

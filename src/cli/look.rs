@@ -33,7 +33,7 @@ pub async fn gathered_to(global: &Global, looks: &Looks, runbook: &Runbook, dept
     let concerns = |fleet: &Fleet| plan::concerned(runbook, fleet);
     let mut asking = Asking::new(global, depth);
     let at_once = if depth == Depth::Full { SURVEYED_AT_ONCE } else { ASKED_AT_ONCE };
-    let gathered = looks.ask(depth, at_once, concerns, |count, total| asking.tell(count, total)).await?;
+    let gathered = looks.ask((depth, runbook.further), at_once, concerns, |count, total| asking.tell(count, total)).await?;
     asking.end();
     if gathered.fleet.nodes.is_empty() {
         return Err(Failure::refused("the inventory is empty")
@@ -43,9 +43,8 @@ pub async fn gathered_to(global: &Global, looks: &Looks, runbook: &Runbook, dept
 }
 
 /// Rule S1: whatever command sees a machine run ends what people said before of its being off.
-pub fn heed(site: &Site, fleet: &Fleet) -> Result<(), Failure> {
-    let runs = |id: &NodeId| fleet.power(*id).runs();
-    Ok(site.store.saw_running(fleet.live.keys().copied().filter(runs).collect(), site.now())?)
+pub fn heed(site: &Site, gathered: &Gathered) -> Result<(), Failure> {
+    Ok(site.store.saw_running(gathered.running.iter().copied().collect(), site.now())?)
 }
 
 /// Look and decide. Warnings go to standard error.
@@ -58,7 +57,7 @@ pub async fn look(
     id: PlanId,
 ) -> Result<Looked, Failure> {
     let gathered = gathered(global, looks, runbook).await?;
-    heed(site, &gathered.fleet)?;
+    heed(site, &gathered)?;
     decide(site, looks, (runbook, source), choose, gathered, BTreeMap::new(), id)
 }
 
@@ -103,6 +102,7 @@ fn decide(
         only: choose.only.clone(),
         exclude: choose.exclude.clone(),
         allow_storm: choose.allow_storm,
+        allow_boot_cleared: choose.allow_boot_cleared.clone(),
         home,
     };
     let sources: Vec<&Source> = source.into_iter().collect();

@@ -2,6 +2,7 @@
 //! plan is saved.
 
 use super::args::{ExplainArgs, Global, PlanArgs};
+use super::files::Kind;
 use super::lab::Bench;
 use super::look::{Looked, gathered, gathered_to, heed, look, look_with};
 use super::site::Site;
@@ -21,6 +22,7 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     let (runbook, source) = files::runbook(&args.runbook, &args.vars)?;
     let saves = args.out.is_some() || (args.refresh && args.lab.is_none());
     let bench = Bench::open(global, args.lab.as_deref(), saves).await?;
+    args.out.as_deref().map_or(Ok(()), |out| bench.site.try_to_write(out, Kind::Plan))?;
     let looks = bench.site.looks();
     let id = if args.out.is_some() { bench.site.store.next_plan_id()? } else { "unsaved".into() };
     let concerned = (&runbook, Some(&source));
@@ -32,7 +34,7 @@ pub async fn plan(global: &Global, args: &PlanArgs) -> Result<ExitCode, Failure>
     let plan = looked?.plan;
     if let Some(out) = &args.out {
         save(&bench.site.store, &plan)?;
-        files::write_whole(out, pretty(&plan)?.as_bytes())?;
+        files::write_whole(out, Kind::Plan, pretty(&plan)?.as_bytes())?;
     }
     output::print(
         global,
@@ -68,6 +70,7 @@ async fn afresh(
     id: PlanId,
 ) -> Result<Looked, Failure> {
     let gathered = gathered_to(global, looks, runbook.0, Depth::Full).await?;
+    heed(site, &gathered)?;
     for (node, refused) in remember(site, &gathered.reports).await {
         let name = gathered.fleet.nodes.get(&node).map_or_else(|| node.to_string(), |n| n.name.clone());
         output::note(global, format!("warning: {name}: {refused}"));
@@ -114,9 +117,9 @@ pub async fn explain(global: &Global, args: &ExplainArgs) -> Result<ExitCode, Fa
     let looks = bench.site.looks();
     let gathered = gathered(global, &looks, &runbook).await;
     looks.close().await;
-    let fleet = gathered?.fleet;
-    heed(&bench.site, &fleet)?;
-    let explanation = plan::explain::explain(&runbook, &fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
+    let gathered = gathered?;
+    heed(&bench.site, &gathered)?;
+    let explanation = plan::explain::explain(&runbook, &gathered.fleet, node).map_err(|wrong| Failure::Diagnostics(wrong, vec![source]))?;
     output::print(global, || explanation.to_string(), || json!({ "explanation": explanation }));
     Ok(ExitCode::Done)
 }

@@ -1,6 +1,7 @@
 //! Where a command works: the store, the inventory in it, and the ways to the BMCs.
 
 use super::args::Global;
+use super::files::Kind;
 use super::{Failure, files, output};
 use crate::adapter::clock::SystemClock;
 use crate::adapter::fence_agent::{AgentOptions, FenceAgents};
@@ -200,6 +201,15 @@ impl Site {
             store: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
         }
+    }
+
+    /// Could a result of this kind be written there? The store itself is no place for one.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn try_to_write(&self, path: &Path, kind: Kind) -> Result<(), Failure> {
+        files::not_the_store(path, self.store.file().as_deref())?;
+        files::try_to_write(path, kind)
     }
 
     /// How long leases are, and for how long a request to a BMC may be on its way.

@@ -54,14 +54,22 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
     let bench = Bench::open(global, how.lab.as_deref(), !how.dry_run).await?;
     let ports = bench.site.ports();
     let bmc = std::sync::Arc::clone(&ports.bmc);
-    let done = looked_at(global, &runbook, &bench.site, ports, how).await;
+    let done = looked_at(global, (source, &runbook), &bench.site, ports, how).await;
     super::apply::log_out(&*bmc, &done).await;
     done
 }
 
-async fn looked_at(global: &Global, runbook: &Runbook, site: &Site, ports: Ports, how: &SwitchoverHow) -> Result<ExitCode, Failure> {
+async fn looked_at(
+    global: &Global,
+    (source, runbook): (&str, &Runbook),
+    site: &Site,
+    ports: Ports,
+    how: &SwitchoverHow,
+) -> Result<ExitCode, Failure> {
     let id = if how.dry_run { "unsaved".into() } else { ports.store.next_plan_id()? };
-    let looked = look(global, site, &Looks::of(&ports), (runbook, None), &ChooseArgs::default(), id).await?;
+    let allowed = if how.allow_boot_cleared { vec![source.to_owned()] } else { Vec::new() };
+    let choose = ChooseArgs { allow_boot_cleared: allowed, ..ChooseArgs::default() };
+    let looked = look(global, site, &Looks::of(&ports), (runbook, None), &choose, id).await?;
     let plan: &Plan = &looked.plan;
     if how.dry_run {
         output::print(global, || plan::render(plan), || json!(plan));
@@ -69,7 +77,7 @@ async fn looked_at(global: &Global, runbook: &Runbook, site: &Site, ports: Ports
     }
     super::plan::save(&site.store, plan)?;
     let go = Go { yes: how.yes, report: how.report.as_deref(), allow_storm: false };
-    if !super::apply::agreed(global, plan, &go)? {
+    if !super::apply::agreed(global, site, plan, &go)? {
         return Ok(ExitCode::Refused);
     }
     learn(global, site, &ports, &looked.gathered).await;

@@ -237,6 +237,9 @@ codes! {
     BAD_CONNECTOR = "R309", "a connector id that does not fit its type",
         "an iqn begins with `iqn.`, `eui.` or `naa.`, WWNs are 16 hex digits, MACs 12",
         "correct the type or the id";
+    VOLUME_PROPERTY = "R310", "a volume that is not named as its type is",
+        "`target_luns: 1` or `Target_LUN: 1` is a name that nobody reads, and the volume would be LUN 0: another machine's; or the volume to boot from lacks what names it",
+        "write target_iqn and target_lun (iscsi), target_wwn and target_lun (fibre_channel, fcoe), server and path (nfs), target_nqn and target_nsid (nvme_tcp)";
 
     LAB_MACHINES = "R401", "a lab without machines, or with two answers to how many",
         "a lab takes its machines from an inventory or makes `count` of them",

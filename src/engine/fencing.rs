@@ -4,7 +4,7 @@
 use super::flight::State;
 use super::*;
 use crate::model::gate_table::gates;
-use crate::step::{Command, FenceLevel, Observation, Query, StandIn};
+use crate::step::{Command, FenceLevel, Observation, Query, StandIn, Verdict, leaves_open};
 
 /// So many looks at least must have found nobody at home before the next level is asked.
 pub(super) const SILENT_LOOKS: u32 = 3;
@@ -17,22 +17,36 @@ impl Engine {
     /// after the boot.
     pub(super) fn stand_in(&self, now: Time, index: usize) -> StandIn {
         let track = &self.progress.tracks[index];
-        let Some(fence) = &track.fence else { return StandIn::None };
+        if track.fence.is_none() {
+            return StandIn::None;
+        }
         let counts = match self.step(index) {
             Some(Step::Confirm(_)) => true,
             Some(Step::PowerOn(_)) => track.phase == Phase::Forward && !track.intended,
             _ => track.phase == Phase::Forward && !track.past_return,
         };
-        let source = self.plan.switchovers[index].source.node;
-        let until = fence.until.map(|until| self.words_end.get(&source).map_or(until, |end| until.min(*end)));
-        match until.filter(|until| counts && *until <= now) {
+        match self.word_over(now, index).filter(|_| counts) {
             None => StandIn::Holds,
-            Some(until) => {
-                let name = &self.plan.switchovers[index].source.name;
-                let text = format!("the attestation of {} that `{name}` is off ended at {until}, and its BMC is silent", fence.by);
-                StandIn::Expired(Reason::new(ReasonCode::FenceExpired, text))
-            }
+            Some(why) => StandIn::Expired(why),
         }
+    }
+
+    /// The word that stands in for this source has ended.
+    fn word_over(&self, now: Time, index: usize) -> Option<Reason> {
+        let fence = self.progress.tracks[index].fence.as_ref()?;
+        let source = &self.plan.switchovers[index].source;
+        let until = fence.until.map(|until| self.words_end.get(&source.node).map_or(until, |end| until.min(*end)));
+        let until = until.filter(|until| *until <= now)?;
+        let text = format!("the attestation of {} that `{}` is off ended at {until}, and its BMC is silent", fence.by, source.name);
+        Some(Reason::new(ReasonCode::FenceExpired, text))
+    }
+
+    /// A start that was meant and is about to be sent, by a resume or once more, rests on the word as it is now. A destination
+    /// that is On already is another matter.
+    pub(super) fn too_late_to_start(&self, now: Time, index: usize, seen: &[Observation]) -> Option<Reason> {
+        let silent = matches!(seen.first(), Some(seen) if leaves_open(&self.plan.switchovers[index].source, seen));
+        let sends = self.step(index).is_some_and(Step::starts_destination) && self.flights[index].told_at.is_none();
+        self.word_over(now, index).filter(|_| silent && sends)
     }
 
     /// The sources for which a person's word stands in.
@@ -45,7 +59,7 @@ impl Engine {
 
     /// A word may have ended while nobody carried the run out: some other command saw the machine run.
     pub fn word_ends(&mut self, source: NodeId, at: Time) {
-        self.words_end.insert(source, at);
+        self.words_end.entry(source).and_modify(|end| *end = at.min(*end)).or_insert(at);
     }
 
     /// The level to ask when the fence's own cannot tell, if the runbook has one more.
@@ -67,12 +81,26 @@ impl Engine {
         self.idle.push(index);
     }
 
+    /// The look that saw the destination On has also answered what the step after it asks first. Where that shows the
+    /// operating system running, and the source Off beside it, it is the look after the boot.
+    pub(super) fn boot_seen(&mut self, now: Time, index: usize, seen: &[Observation]) {
+        let cx = self.context(now, index);
+        let Some(step @ Step::AwaitBoot(_)) = self.step(index) else { return };
+        let answered = self.idle.last() == Some(&index) && step.observes(&cx).len() == seen.len();
+        if answered && step.evaluate(&cx, seen) == Verdict::Satisfied {
+            // The step before it has just put it there.
+            self.idle.pop();
+            self.seen(now, index, seen);
+        }
+    }
+
     /// A source that runs ends what people said of it before, for this run and every later one, whatever else the look
     /// showed: what a look leads to may leave no reading in the journal. So does a plug that is on although its agent was
     /// told `off`.
     pub(super) fn hear(&mut self, now: Time, index: usize, queries: &[Query], seen: &[Observation]) {
         let source = self.plan.switchovers[index].source.node;
-        let told_off = self.flights[index].told_at.is_some() || self.step(index).is_some_and(Step::starts_destination);
+        let track = &self.progress.tracks[index];
+        let told_off = track.begun || self.flights[index].told_at.is_some() || self.step(index).is_some_and(Step::starts_destination);
         let on = |(query, seen): (&Query, &Observation)| match (query, seen) {
             (Query::System(node), Observation::System(reading)) => *node == source && reading.power.runs(),
             (Query::Plug(_), Observation::Plug(state)) => *state == PlugState::On && told_off,
@@ -80,6 +108,8 @@ impl Engine {
         };
         if queries.iter().zip(seen).any(on) && self.heard.last() != Some(&(source, now)) {
             self.heard.push((source, now));
+            // Also the word that stands in for it here, whatever this look leads to.
+            self.words_end.insert(source, now);
         }
     }
 
@@ -114,6 +144,7 @@ impl Engine {
         if let Some(Step::PowerOn(on)) = self.step(index)
             && self.progress.tracks[index].attempt == 0
             && !self.flights[index].inherited
+            && !self.flights[index].asked_again
         {
             let mark = PowerMark { reset: on.reset, sent_at: now, lands_by: now };
             self.marks.push((on.pair.destination.node, mark));

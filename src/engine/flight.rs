@@ -21,6 +21,8 @@ pub(super) enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub state: State,
+    /// When the command of this attempt was handed out in this process.
+    pub sent_at: Option<Time>,
     /// When the command of this attempt was answered in this process; `None`: not sent by this process.
     pub told_at: Option<Time>,
     /// The answer said that it certainly did not happen, so that waiting for it is idle.
@@ -46,6 +48,8 @@ pub(super) struct Flight {
     /// not silent, whatever it answers.
     pub silent_since: Option<Time>,
     pub silent_looks: u32,
+    /// Looks since the command of this attempt was answered.
+    pub looks: u32,
     /// Stand still at least until then before going back (rule S6).
     pub quiet_until: Time,
 }
@@ -54,6 +58,7 @@ impl Flight {
     pub fn new(state: State, inherited: bool, quiet_until: Time) -> Flight {
         Flight {
             state,
+            sent_at: None,
             told_at: None,
             told_in_vain: None,
             told_unknown: false,
@@ -67,18 +72,21 @@ impl Flight {
             attestation: None,
             silent_since: None,
             silent_looks: 0,
+            looks: 0,
             quiet_until,
         }
     }
 
     /// Forget everything that belongs to the attempt in hand.
     pub fn fresh_attempt(&mut self) {
+        self.sent_at = None;
         self.told_at = None;
         self.told_in_vain = None;
         self.told_unknown = false;
         self.asked_again = false;
         self.hook_result = None;
         self.waiting_since = None;
+        self.looks = 0;
         self.heard_something();
         self.break_streak();
     }
@@ -144,8 +152,9 @@ pub(super) fn poll_pause(waited: Span) -> Span {
     Span((waited.0 / 8).clamp(POLL_MIN.0, POLL_MAX.0))
 }
 
-/// A BMC answers in some 20 ms; asking more often than this buys nothing.
-const POLL_MIN: Span = Span::millis(150);
+/// No machine goes off or comes on sooner than in about a second: asking more often than this buys nothing, and with a
+/// thousand in flight it costs more than it buys.
+const POLL_MIN: Span = Span::millis(250);
 /// And a boot that takes a quarter of an hour is noticed within seconds.
 const POLL_MAX: Span = Span::secs(5);
 
@@ -153,6 +162,3 @@ const POLL_MAX: Span = Span::secs(5);
 pub(super) fn backoff(attempt: u32) -> Span {
     Span((1000u64 << attempt.min(5)).min(30_000))
 }
-
-/// A machine that was asked to shut down or to start shows it sooner than this, or has not heard.
-pub(super) const ASK_AGAIN: Span = Span::secs(3);

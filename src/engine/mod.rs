@@ -12,6 +12,7 @@ mod decisions;
 mod event;
 mod fencing;
 mod flight;
+mod lost;
 mod order;
 mod people;
 mod progress;
@@ -307,6 +308,7 @@ impl Engine {
             holder: Holder { run: self.run.clone(), switchover: self.id(index) },
             begun: track.begun,
             sent: self.flights.get(index).is_some_and(|f| f.told_at.is_some()),
+            looks: self.flights.get(index).map_or(0, |f| f.looks),
             attempt: track.attempt,
             number: track.number(),
             spoke: track.spoke,

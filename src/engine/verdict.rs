@@ -1,6 +1,6 @@
 //! What follows from what was seen and heard.
 
-use super::flight::{ASK_AGAIN, State, backoff, leaves_to_others, poll_pause};
+use super::flight::{State, backoff, leaves_to_others, poll_pause};
 use super::*;
 use crate::model::gate_table::gates;
 use crate::step::{Command, Observation, Patience, Verdict};
@@ -54,10 +54,17 @@ impl Engine {
             self.flights[index].break_streak();
         }
         self.flights[index].keep_reads(now, &evidence, seen);
+        self.flights[index].looks += u32::from(cx.sent);
         match verdict {
-            Verdict::Satisfied => self.satisfied(now, index, &patience),
+            Verdict::Satisfied => {
+                self.satisfied(now, index, &patience);
+                self.boot_seen(now, index, seen);
+            }
             Verdict::Act if self.may_not_run_again(index, &cx) => self.hook_unknown(now, index),
-            Verdict::Act => self.not_so(now, index, &patience),
+            Verdict::Act => match self.too_late_to_start(now, index, seen) {
+                Some(why) => self.give_up(now, index, why, None),
+                None => self.not_so(now, index, &patience),
+            },
             Verdict::Wait(why) => self.wait(now, index, &patience, why),
             Verdict::Refuse(why) => self.give_up(now, index, why, None),
             Verdict::Level(level, why) => self.fence_at(now, index, level, why),
@@ -113,26 +120,6 @@ impl Engine {
         self.again(now, index, patience, Reason::new(ReasonCode::TimedOut, text), None);
     }
 
-    /// Asking a machine a second time to shut down or to start is harmless (an On does not toggle, DSP0266), and a request
-    /// that got lost must not end in a hard off, nor cost all the time that a command may take to land. It is the same
-    /// attempt with the same intent, after a whole new look, and once is enough.
-    fn request_got_lost(&self, now: Time, index: usize) -> bool {
-        let command = self.step(index).and_then(|s| s.command(&self.context(now, index)));
-        let asked = matches!(command, Some(Command::Reset { reset: ResetType::GracefulShutdown | ResetType::On | ResetType::ForceOn, .. }));
-        let flight = &self.flights[index];
-        let vain = flight.told_in_vain.as_ref().is_some_and(|f| f.kind == FaultKind::Transient);
-        let unheard = flight.told_unknown && flight.told_at.is_some_and(|at| now.since(at) >= ASK_AGAIN);
-        asked && !flight.asked_again && (vain || unheard)
-    }
-
-    fn ask_again(&mut self, now: Time, index: usize) {
-        let flight = &mut self.flights[index];
-        let vain = flight.told_in_vain.is_some();
-        flight.fresh_attempt();
-        flight.asked_again = true;
-        self.rest(index, if vain { now + backoff(0) } else { now });
-    }
-
     fn wait(&mut self, now: Time, index: usize, patience: &Patience, why: Reason) {
         let flight = &mut self.flights[index];
         let waited = now.since(*flight.waiting_since.get_or_insert(now));
@@ -183,6 +170,7 @@ impl Engine {
         let ticket = self.ticket(index);
         let flight = &mut self.flights[index];
         flight.waiting_since = None;
+        flight.sent_at = Some(now);
         flight.state = State::Acting(ticket);
         self.orders.push(Order::Act(ticket, command));
     }
@@ -270,6 +258,10 @@ impl Engine {
     pub(super) fn achieved(&mut self, now: Time, index: usize, how: How, hook: Option<HookResult>) {
         let after = std::mem::take(&mut self.flights[index].reads);
         let fence = self.voucher(index);
+        if fence.is_some() {
+            // What ended an earlier word says nothing of this one.
+            self.words_end.remove(&self.plan.switchovers[index].source.node);
+        }
         self.clear_mark(now, index);
         let step = self.progress.tracks[index].number();
         self.record(now, Event::Achieved { switchover: self.id(index), step, how, after, hook, fence });

@@ -29,6 +29,7 @@ pub struct Carrier {
     ports: Ports,
     endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
     deadline: Deadline,
+    began: std::time::Instant,
 }
 
 /// Adapters have limits of their own; this one is for an adapter that forgets. Longer than any of theirs but a hook's.
@@ -44,7 +45,7 @@ impl Carrier {
     /// Every order that it carries ends with `deadline`.
     pub fn new(ports: Ports, fleet: &Fleet, deadline: Deadline) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
-        Carrier { ports, endpoints, deadline }
+        Carrier { ports, endpoints, deadline, began: std::time::Instant::now() }
     }
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
@@ -64,7 +65,7 @@ impl Carrier {
         let mut systems: Vec<NodeId> = queries.iter().filter_map(system_of).collect();
         systems.sort_unstable();
         systems.dedup();
-        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id, several)));
+        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id)));
         let rest = futures_util::future::join_all(queries.iter().map(|query| self.look_beside(query, several)));
         let (readings, rest) = futures_util::future::join(readings, rest).await;
         let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
@@ -75,8 +76,8 @@ impl Carrier {
                 (_, Beside::All(seen)) => seen,
                 (Query::System(id), _) => {
                     let reading = reading(*id)?;
-                    if apart && !matches!(reading.power, PowerState::On | PowerState::PoweringOn) {
-                        return Err(Fault::transient("the answers of one look came too far apart"));
+                    if apart && !reading.power.runs() {
+                        return Err(Fault::answered("the answers of one look came too far apart"));
                     }
                     Observation::System(reading)
                 }
@@ -89,11 +90,19 @@ impl Carrier {
         queries.iter().zip(rest).map(|pair| together(pair).unwrap_or_else(Observation::Unreadable)).collect()
     }
 
-    /// `several`: other answers wait for this one, so a BMC that is silent must not make theirs too old.
-    async fn read(&self, id: NodeId, several: bool) -> Result<SystemReading, Fault> {
+    /// What was sent in what is the future now, was sent before a clock was set back: it is counted from when this process
+    /// began.
+    fn landing_left(&self, mark: PowerMark) -> Span {
+        let now = self.ports.clock.now();
+        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let left = mark.left(now);
+        if mark.sent_at > now { Span(left.0.saturating_sub(elapsed)) } else { left }
+    }
+
+    /// A BMC that is silent must not make the answers beside it too old, nor keep the next look waiting.
+    async fn read(&self, id: NodeId) -> Result<SystemReading, Fault> {
         let (endpoint, began) = (self.endpoint(id)?, std::time::Instant::now());
-        let limit = if several { READ_LIMIT } else { PORT_LIMIT };
-        let seen = limited_to(limit, self.ports.bmc.read(&endpoint), Fault::transient).await;
+        let seen = limited_to(READ_LIMIT, self.ports.bmc.read(&endpoint), Fault::transient).await;
         seen.map_err(|fault| match fault.is_silence() && self.ports.bmc.heard(&endpoint, began) {
             true => Fault::answered(format!("{} (and yet it has answered)", fault.detail)),
             false => fault,
@@ -106,11 +115,11 @@ impl Carrier {
         Ok(Beside::All(match query {
             Query::Node(id) => {
                 let node = limited(inventory.node(*id), Fault::transient).await?;
-                let left = node.power_mark.map(|mark| mark.left(self.ports.clock.now())).filter(|left| *left > Span::ZERO);
-                Observation::Node(Arc::new(node), left)
+                let left = node.power_mark.map(|mark| self.landing_left(mark)).filter(|left| *left > Span::ZERO);
+                Observation::Node(node, left)
             }
             Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
-            Query::Boot(id) => {
+            Query::Boot(id) | Query::BootAndOverride(id) => {
                 let endpoint = self.endpoint(*id)?;
                 let limit = if several { READ_LIMIT } else { PORT_LIMIT };
                 return limited_to(limit, self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
@@ -193,7 +202,7 @@ enum Beside {
 /// The node whose system a query wants read.
 fn system_of(query: &Query) -> Option<NodeId> {
     match query {
-        Query::System(id) | Query::Boot(id) | Query::Override(id) => Some(*id),
+        Query::System(id) | Query::BootAndOverride(id) | Query::Override(id) => Some(*id),
         _ => None,
     }
 }

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Gathered {
     pub fleet: Fleet,
     pub reports: BTreeMap<NodeId, SystemReport>,
+    /// Who was seen running, also where the rest of a report could not be had.
+    pub running: BTreeSet<NodeId>,
 }
 
 /// What is written down: inventory, plans, runs. It can be read and nothing else, and no BMC can be reached with it.
@@ -97,37 +99,47 @@ impl Looks {
         concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
         asked: impl FnMut(usize, usize),
     ) -> Result<Gathered, Fault> {
-        self.ask(Depth::Short, at_once, concerns, asked).await
+        self.ask((Depth::Short, Further::ALL), at_once, concerns, asked).await
     }
 
-    /// The same, to the depth that is asked for. A full reading takes some dozens of requests to each BMC.
+    /// The same, to the depth that is asked for, and of a short reading no more than is asked for; what a person declared
+    /// is asked for all the same, because the BMC may contradict. A full reading takes some dozens of requests to each BMC.
     ///
     /// # Errors
     /// When the inventory itself cannot be read.
     pub async fn ask(
         &self,
-        depth: Depth,
+        (depth, further): (Depth, Further),
         at_once: usize,
         concerns: impl FnOnce(&Fleet) -> BTreeSet<NodeId>,
         mut asked: impl FnMut(usize, usize),
     ) -> Result<Gathered, Fault> {
         let mut fleet = self.records.fleet().await?;
-        let nodes: Vec<(NodeId, BmcEndpoint)> =
-            concerns(&fleet).into_iter().filter_map(|id| fleet.nodes.get(&id).map(|n| (id, n.bmc.clone()))).collect();
+        let of = |id| fleet.nodes.get(&id).map(|n| (id, n.bmc.clone(), further.and(declared(n))));
+        let nodes: Vec<(NodeId, BmcEndpoint, Further)> = concerns(&fleet).into_iter().filter_map(of).collect();
         let total = nodes.len();
         let bmc = &self.bmc;
         let mut answers = futures_util::stream::iter(nodes)
-            .map(|(id, endpoint)| async move {
-                match depth {
-                    Depth::Short => (id, bmc.report(&endpoint).await),
-                    Depth::Full => (id, bmc.survey(&endpoint).await),
-                }
+            .map(|(id, endpoint, further)| async move {
+                let answer = match depth {
+                    Depth::Short => bmc.report(&endpoint, further).await,
+                    Depth::Full => bmc.survey(&endpoint).await,
+                };
+                // Its power may have been said before the rest went wrong, and an On must not be lost (rule S1).
+                let runs = match &answer {
+                    Ok(report) => report.reading.power.runs(),
+                    Err(fault) if fault.is_silence() => false,
+                    Err(_) => bmc.read(&endpoint).await.is_ok_and(|reading| reading.power.runs()),
+                };
+                (id, answer, runs)
             })
             .buffer_unordered(at_once.max(1));
         let mut reports = BTreeMap::new();
         let mut count = 0;
-        while let Some((id, answer)) = answers.next().await {
+        let mut running = BTreeSet::new();
+        while let Some((id, answer, runs)) = answers.next().await {
             count += 1;
+            running.extend(runs.then_some(id));
             asked(count, total);
             match answer {
                 Ok(report) => {
@@ -140,7 +152,19 @@ impl Looks {
             }
         }
         drop(answers);
-        Ok(Gathered { fleet, reports })
+        Ok(Gathered { fleet, reports, running })
+    }
+}
+
+/// What is asked of a node whatever the runbook speaks of: what a person declared of it, and whether the firmware of one that
+/// may be a spare opens anything by itself (rule S1: it would be started into somebody else's volume).
+fn declared(node: &Node) -> Further {
+    let facts = &node.declared_facts;
+    Further {
+        architecture: facts.cpu.architecture.is_some(),
+        secure_boot: facts.secure_boot.is_some(),
+        bmc_firmware: facts.firmware.contains_key("bmc"),
+        iscsi_boot: node.instance.is_none(),
     }
 }
 

@@ -96,11 +96,7 @@ pub async fn execute(
     }
     .map_err(|bad| ExecuteError::Event { run: run.clone(), bad })?;
     engine.stand_still(claim.quiet_until);
-    for source in engine.on_a_word() {
-        if let Some(word) = ports.attestations.attestation(source).await.map_err(ExecuteError::Inventory)? {
-            engine.word_ends(source, word.expires_at);
-        }
-    }
+    ask_words(&mut engine, &ports).await?;
     engine.set_openings(openings(&engine.plan().windows, ports.clock.now()).map_err(ExecuteError::Windows)?);
     ports.store.set_status(&run, claim.token, "running")?;
     for entry in &journal {
@@ -179,7 +175,10 @@ async fn carry_on(
                 // The thread that renews ends otherwise only with the claim.
                 return Err(why.unwrap_or_else(|_| StoreError::Failed("the thread that renews the lease has ended".into())).into());
             }
-            _ = mailbox.tick() => take_mail(engine, run, ports)?,
+            _ = mailbox.tick() => {
+                take_mail(engine, run, ports)?;
+                ask_words(engine, ports).await?;
+            }
             () = sleep_until(wake, ports) => {}
         }
         while let Ok(input) = heard.try_recv() {
@@ -187,6 +186,16 @@ async fn carry_on(
         }
     }
     Ok(if engine.progress().all_finished() { Ended::Finished } else { Ended::Parked })
+}
+
+/// What has become of the words that stand in for silent sources: whichever command sees such a machine run ends them.
+async fn ask_words(engine: &mut Engine, ports: &Ports) -> Result<(), ExecuteError> {
+    for source in engine.on_a_word() {
+        if let Some(word) = ports.attestations.attestation(source).await.map_err(ExecuteError::Inventory)? {
+            engine.word_ends(source, word.expires_at);
+        }
+    }
+    Ok(())
 }
 
 /// What people have asked from other terminals since.

@@ -84,6 +84,39 @@ pub struct SystemReading {
     pub power_unknown: Option<String>,
 }
 
+/// What a short reading asks for beside the ComputerSystem: each costs requests of its own, so a plan asks for what its
+/// runbook speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Further {
+    /// `cpu.architecture`, of a processor.
+    pub architecture: bool,
+    pub secure_boot: bool,
+    /// `firmware.bmc`, of the manager.
+    pub bmc_firmware: bool,
+    /// What the adapters' firmware opens, and whether it can open anything.
+    pub iscsi_boot: bool,
+}
+
+impl Further {
+    pub const ALL: Further = Further { architecture: true, secure_boot: true, bmc_firmware: true, iscsi_boot: true };
+
+    /// What only one of the two asks for, and what both do.
+    pub fn and(self, other: Further) -> Further {
+        Further {
+            architecture: self.architecture || other.architecture,
+            secure_boot: self.secure_boot || other.secure_boot,
+            bmc_firmware: self.bmc_firmware || other.bmc_firmware,
+            iscsi_boot: self.iscsi_boot || other.iscsi_boot,
+        }
+    }
+}
+
+impl Default for Further {
+    fn default() -> Further {
+        Further::ALL
+    }
+}
+
 /// Everything that planning wants to know of a BMC: facts and abilities. Several GETs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemReport {
@@ -92,6 +125,9 @@ pub struct SystemReport {
     pub abilities: BmcAbilities,
     /// Present when the system has an adapter function that can boot from iSCSI.
     pub iscsi_boot: Option<IscsiBoot>,
+    /// What was not asked for is unknown here, and not unknown to the BMC.
+    #[serde(default)]
+    pub asked: Further,
     /// The path that was found where the inventory names none.
     pub system: String,
     /// The facts are those of a full reading ([`Depth::Full`]).
@@ -111,6 +147,9 @@ pub struct BmcAbilities {
     pub reset_types: Option<Vec<ResetType>>,
     /// It has an adapter function with `iSCSIBoot`.
     pub iscsi_boot: bool,
+    /// Nobody has looked yet whether it has one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub iscsi_boot_unread: bool,
     /// It reports BootProgress.
     pub boot_progress: bool,
     /// Allowable `BootSourceOverrideTarget` values. Empty: it does not say.

@@ -29,7 +29,7 @@ pub(super) fn repeated(documents: &[NodeRecord]) -> Vec<ImportProblem> {
 }
 
 /// What a value is called, whatever the spelling: bytes of an address may be written with and without separators.
-fn connector_key(connector: &VolumeConnector) -> (ConnectorKind, String) {
+pub(super) fn connector_key(connector: &VolumeConnector) -> (ConnectorKind, String) {
     let text = connector.connector_id.trim().to_lowercase();
     let key = match connector.kind {
         ConnectorKind::Mac | ConnectorKind::Wwnn | ConnectorKind::Wwpn => {
@@ -162,15 +162,17 @@ impl Fleet {
     }
 
     /// What `next` has at one of the `touched` nodes and this fleet had at another that does not have it any more.
-    pub(super) fn moved_by(&self, next: &Fleet, touched: &BTreeSet<NodeId>) -> Vec<ImportProblem> {
+    /// From a node that a person named to be detached, it may go.
+    pub(super) fn moved_by(&self, next: &Fleet, touched: &BTreeSet<NodeId>, detach: &BTreeSet<NodeId>) -> Vec<ImportProblem> {
         let moves = self.moved_instances(next, touched).into_iter();
         let moves = moves.chain(self.moved_connectors(next, touched)).chain(self.moved_volumes(next, touched));
-        let moves: BTreeSet<Moved> = moves.collect();
+        let moves: BTreeSet<Moved> = moves.filter(|m| !detach.contains(&m.was)).collect();
         let told = moves.into_iter().map(|Moved { what, was, is }| {
             let (was, is) = (self.name(was), next.name(is));
             let text = format!(
-                "{what} is at node `{was}` in the inventory and at node `{is}` in the document, and an import moves nothing; \
-                 export the inventory anew, or first take it from `{was}` by an import of that node alone"
+                "{what} is at node `{was}` in the inventory and at node `{is}` in the document, and an import moves nothing: the \
+                 file is older than a switchover, or wrong; {}",
+                super::detach::way_out(&was)
             );
             problem([was, is], text)
         });

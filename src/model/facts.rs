@@ -1,6 +1,6 @@
 //! Hardware as seen. Every field may be unknown, and unknown equals nothing, not even unknown.
 
-use super::{SHORT_FIRMWARE, SecretRef};
+use super::{Further, SHORT_FIRMWARE, SecretRef};
 use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -259,19 +259,22 @@ impl Facts {
 
     /// A short reading, with what only a full reading gives from the one before. `before` must be of the same hardware
     /// ([`Facts::other_hardware`]). What the short reading asked for and did not get is unknown now, whatever it was.
-    pub(super) fn over_full(&self, before: &Facts) -> Facts {
+    pub(super) fn over_full(&self, before: &Facts, asked: Further) -> Facts {
         let mut firmware = self.firmware.clone();
-        if SHORT_FIRMWARE.iter().all(|c| self.firmware.get(*c) == before.firmware.get(*c)) {
+        let read = || SHORT_FIRMWARE.into_iter().filter(|c| asked.bmc_firmware || *c != "bmc");
+        if read().all(|c| self.firmware.get(c) == before.firmware.get(c)) {
             // After an update the versions beside it are as old as the one that was replaced.
-            let further = before.firmware.iter().filter(|(component, _)| !SHORT_FIRMWARE.contains(&component.as_str()));
+            let further = before.firmware.iter().filter(|(component, _)| !read().any(|c| c == component.as_str()));
             firmware.extend(further.map(|(component, version)| (component.clone(), version.clone())));
         }
         Facts {
             cpu: CpuFacts {
                 cores: self.cpu.cores.or(before.cpu.cores),
                 threads: self.cpu.threads.or(before.cpu.threads),
+                architecture: if asked.architecture { self.cpu.architecture.clone() } else { before.cpu.architecture.clone() },
                 ..self.cpu.clone()
             },
+            secure_boot: if asked.secure_boot { self.secure_boot } else { before.secure_boot },
             memory: before.memory.clone(),
             accelerators: before.accelerators.clone(),
             network: before.network.clone(),
@@ -307,12 +310,21 @@ mod tests {
         }));
         let short = facts(serde_json::json!({"model": "C1", "cpu": {"count": 2}, "firmware": {"bios": "1", "bmc": "2"}}));
         assert!(!before.other_hardware(&short));
-        let now = short.over_full(&before);
+        let now = short.over_full(&before, Further::ALL);
         assert_eq!((now.cpu.cores, now.memory.modules, now.accelerators.count), (Some(64), Some(4), Some(8)));
         assert_eq!(now.firmware["nic"], "3");
         assert_eq!((now.sku, now.memory_mib, now.health), (None, None, None), "asked for and not said");
         let updated = facts(serde_json::json!({"model": "C1", "firmware": {"bios": "1.1", "bmc": "2"}}));
-        assert!(!updated.over_full(&before).firmware.contains_key("nic"), "as old as the BIOS that was replaced");
+        assert!(!updated.over_full(&before, Further::ALL).firmware.contains_key("nic"), "as old as the BIOS that was replaced");
+        let before = facts(serde_json::json!({"cpu": {"architecture": "x86"}, "secure_boot": true, "firmware": {"bios": "1", "bmc": "2"}}));
+        let asked = Further { architecture: false, secure_boot: false, bmc_firmware: false, iscsi_boot: false };
+        let brief = facts(serde_json::json!({"model": "C1", "firmware": {"bios": "1"}}));
+        let now = brief.over_full(&before, asked);
+        assert_eq!((now.secure_boot, now.firmware["bmc"].as_str()), (Some(true), "2"), "not asked for");
+        assert_eq!(now.cpu.architecture.as_deref(), Some("x86"));
+        let brief = facts(serde_json::json!({"firmware": {"bios": "1.1"}}));
+        assert!(!brief.over_full(&before, asked).firmware.contains_key("bmc"), "as old as the BIOS that was replaced");
+        let before = facts(serde_json::json!({"memory_mib": 1, "model": "C1", "cpu": {"count": 2}}));
         for other in [serde_json::json!({"memory_mib": 2}), serde_json::json!({"cpu": {"count": 1}}), serde_json::json!({"model": "C2"})] {
             assert!(before.other_hardware(&facts(other)));
         }

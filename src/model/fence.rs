@@ -49,6 +49,10 @@ const MANNERS: [&str; 20] = [
 pub const FORBIDDEN_OPTIONS: [&str; 10] =
     ["action", "option", "help", "version", "debug", "debug_file", "list", "status", "metadata", "missing_as_off"];
 
+/// The options that say which outlet of which device is meant, by their names of today. Blank they name none, and an agent
+/// that is told of none takes whichever its device thinks of first.
+pub const NAMING_OPTIONS: [&str; 3] = ["plug", "nodename", "ip"];
+
 /// An option's name as it is written today.
 pub fn option_name(name: &str) -> &str {
     RENAMED.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)

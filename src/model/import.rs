@@ -2,10 +2,13 @@
 //!
 //! A document says what a node *is* (name, BMC, labels, volumes). It does not say what runs have done: reservations,
 //! power marks, live facts and debts are kept, maintenance is not left, and a volume, connector or instance that the
-//! inventory has at one node is not moved to another. A file from before a switchover would otherwise give the volume
-//! back to the dead machine in the records while the spare writes to it.
+//! inventory has at a node is neither taken from it nor moved to another. A file from before a switchover would otherwise
+//! give the volume back to the dead machine in the records while the spare writes to it, at once or in two steps: the
+//! spare's file takes it away, the source's file brings it back. Only where a person names the node ([`Fleet::import_detaching`])
+//! an import takes such things from it.
 
 use super::clash::repeated;
+use super::detach::taken_away;
 use super::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +56,18 @@ impl Fleet {
     /// Take the documents in, or name everything that is wrong with them and change nothing. `floor` is the generation
     /// of records that are new.
     pub fn import(&mut self, documents: Vec<NodeRecord>, mode: ImportMode, floor: Generation) -> Result<Imported, Vec<ImportProblem>> {
+        self.import_detaching(documents, mode, floor, &BTreeSet::new())
+    }
+
+    /// The same, and from the nodes in `detach` the documents may take volume targets, connectors and the instance. The
+    /// caller has made sure that those machines are off.
+    pub fn import_detaching(
+        &mut self,
+        documents: Vec<NodeRecord>,
+        mode: ImportMode,
+        floor: Generation,
+        detach: &BTreeSet<NodeId>,
+    ) -> Result<Imported, Vec<ImportProblem>> {
         let mut problems = repeated(&documents);
         if !problems.is_empty() {
             return Err(problems);
@@ -65,6 +80,7 @@ impl Fleet {
             ImportMode::Merge => BTreeSet::new(),
             ImportMode::Replace => next.remove_others(&named, &mut done),
         };
+        problems.extend(self.lost_with(&touched, detach));
         let existing: BTreeMap<NodeId, NodeRecord> = self.records().into_iter().map(|r| (r.node.id, r)).collect();
         let mut changed = Vec::new();
         for document in documents {
@@ -74,6 +90,8 @@ impl Fleet {
             }
         }
         touched.extend(changed.iter().map(|r| r.node.id));
+        let kept = changed.iter().filter(|r| !detach.contains(&r.node.id));
+        problems.extend(kept.filter_map(|new| taken_away(existing.get(&new.node.id)?, new)));
         // First all that goes, then all that comes: what one node loses another may get, and that must be seen below.
         for old in changed.iter().filter_map(|r| existing.get(&r.node.id)) {
             old.connectors.iter().for_each(|c| drop(next.connectors.remove(&c.id)));
@@ -86,7 +104,7 @@ impl Fleet {
         }
         if !touched.is_empty() {
             problems.extend(next.clashes());
-            problems.extend(self.moved_by(&next, &touched));
+            problems.extend(self.moved_by(&next, &touched, detach));
         }
         problems.sort();
         problems.dedup();
@@ -128,7 +146,7 @@ fn taken(old: Option<&NodeRecord>, document: NodeRecord, done: &mut Imported) ->
         let text = format!("node `{name}` is reserved by `{holder}` and cannot be changed until the run lets it go");
         return Err(ImportProblem { nodes: vec![name], text });
     }
-    // Connectors and targets that the document leaves out are removed, and may come back.
+    // Connectors and targets that are taken off may come back.
     done.floor = done.floor.max(old.floor_after());
     done.updated.push(name);
     Ok(Some(new))
@@ -190,7 +208,8 @@ fn merged_node(old: &Node, document: Node) -> Node {
         imported: newer(read.imported, document.imported, read.full_at),
         maintenance: document.maintenance.or_else(|| old.maintenance.clone()),
         reservation: old.reservation.clone(),
-        debt: old.debt.clone(),
+        // One that was settled here and stands in the file comes back: to settle it again costs less than to miss it.
+        debt: old.debt.clone().or(document.debt),
         power_mark: old.power_mark,
         generation: old.generation,
         ..document
@@ -284,6 +303,67 @@ mod tests {
     }
 
     #[test]
+    fn an_import_takes_nothing_from_a_node_that_nobody_named() {
+        let documents = [record("web", Some("v")), record("spare", None)];
+        let mut fleet = fleet(&documents);
+        let [web, spare] = ["web", "spare"].map(NodeId::derived);
+        let target = documents[0].targets[0].id;
+        fleet.targets.get_mut(&target).expect("target").node = spare;
+        fleet.nodes.get_mut(&spare).expect("spare").instance = Some(Instance { uuid: uuid::Uuid::from_u128(7), name: Some("shop".into()) });
+        let mut labelled = documents.clone();
+        labelled[1].node.owner = Some("shop".into());
+        let text = told(&mut fleet, &labelled[1..]);
+        assert!(text.contains("`spare` has instance `shop` and volume `v` in the inventory, and the document does not"), "{text}");
+        assert!(text.contains("coldswap inventory export") && text.contains("--detach spare"), "{text}");
+        told(&mut fleet, &labelled[..1]);
+        let before = fleet.clone();
+        let replaced = fleet.import(labelled[..1].to_vec(), ImportMode::Replace, Generation(0)).expect_err("the spare serves");
+        assert!(
+            replaced.iter().any(|p| p.text.contains("`--replace` would remove node `spare` with instance `shop` and volume `v`")),
+            "{replaced:?}"
+        );
+        assert_eq!(fleet, before);
+        // Named, it is done, in one step and in two.
+        let detach = BTreeSet::from([spare]);
+        let mut next = fleet.clone();
+        next.import_detaching(labelled.to_vec(), ImportMode::Merge, Generation(0), &detach).expect("the whole file");
+        assert_eq!(next.targets[&target].node, web);
+        fleet.import_detaching(labelled[1..].to_vec(), ImportMode::Merge, Generation(0), &detach).expect("the spare's file");
+        assert!(fleet.targets.is_empty() && fleet.nodes[&spare].instance.is_none());
+        fleet.import(labelled[..1].to_vec(), ImportMode::Merge, Generation(0)).expect("nobody has it any more");
+    }
+
+    #[test]
+    fn what_a_document_says_anew_of_the_same_volume_takes_nothing_away() {
+        let mut fleet = fleet(&[record("web", Some("v"))]);
+        let mut document = record("web", Some("v"));
+        document.targets[0].id = TargetId::derived("another uuid");
+        document.targets[0].properties.insert("target_lun".into(), Scalar::Integer(1));
+        document.connectors[0].connector_id = "IQN.2026-01.example:web".into();
+        document.targets.push(VolumeTarget {
+            id: TargetId::derived("w"),
+            volume_id: "w".into(),
+            boot_index: 1,
+            ..document.targets[0].clone()
+        });
+        fleet.import(vec![document.clone()], ImportMode::Merge, Generation(0)).expect("corrected, and a volume more");
+        assert_eq!(fleet.targets.len(), 2);
+        // What is burned into a replaced part went with it; an initiator name did not.
+        let burned = VolumeConnector {
+            kind: ConnectorKind::Mac,
+            connector_id: "52:54:00:00:00:01".into(),
+            burned_in: true,
+            ..document.connectors[0].clone()
+        };
+        let mut with_card = document.clone();
+        with_card.connectors.push(VolumeConnector { id: ConnectorId::derived("mac"), ..burned });
+        fleet.import(vec![with_card], ImportMode::Merge, Generation(0)).expect("a card");
+        fleet.import(vec![document.clone()], ImportMode::Merge, Generation(0)).expect("no card any more");
+        document.connectors.clear();
+        assert!(told(&mut fleet, &[document]).contains("`web` has connector iqn `IQN.2026-01.example:web` in the inventory"));
+    }
+
+    #[test]
     fn an_import_keeps_what_runs_and_bmcs_have_said() {
         let mut fleet = fleet(&[record("web", Some("v"))]);
         let id = NodeId::derived("web");
@@ -297,7 +377,7 @@ mod tests {
         let done = fleet.import(vec![document.clone()], ImportMode::Merge, Generation(7)).expect("import");
         assert_eq!(done.updated, ["web"]);
         let node = &fleet.nodes[&id];
-        assert_eq!((node.live_facts.model.as_deref(), node.debt.as_deref()), (Some("C1"), Some("never power on")));
+        assert_eq!((node.live_facts.model.as_deref(), node.debt.as_deref()), (Some("C1"), Some("never power on")), "the document has none");
         assert!(node.maintenance.is_some() && node.generation == Generation(1));
         assert_eq!(fleet.import(vec![document.clone()], ImportMode::Merge, Generation(7)).expect("again").unchanged, ["web"]);
         document.node.identity.serial_number = Some("S2".into());

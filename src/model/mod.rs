@@ -7,6 +7,7 @@ pub mod apply;
 pub mod bmc;
 pub mod change;
 pub mod clash;
+pub mod detach;
 pub mod duration;
 pub mod edit;
 pub mod fact_table;

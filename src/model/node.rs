@@ -154,6 +154,9 @@ pub struct Node {
     /// When they were last read in full. None: never, or the hardware has changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_at: Option<Time>,
+    /// When they were last read with all that is [`Further`], where the last reading did not ask for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub further_at: Option<Time>,
     pub generation: Generation,
     /// The service that keeps this record, where it is not our own store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,6 +190,7 @@ impl Node {
             power_mark: None,
             facts_at: None,
             full_at: None,
+            further_at: None,
             generation: Generation(0),
             kept_by: None,
         }
@@ -240,7 +244,8 @@ impl Node {
                 }
                 // Cores and threads may be the full reading's: the older time is the one that can be vouched for.
                 let full = Facts::depth(name) == Depth::Full || matches!(name, "cpu.cores" | "cpu.threads");
-                return (FactSource::Bmc, self.full_at.filter(|_| full).or(self.facts_at));
+                let further = matches!(name, "cpu.architecture" | "secure_boot" | "firmware.bmc");
+                return (FactSource::Bmc, self.full_at.filter(|_| full).or(self.further_at.filter(|_| further)).or(self.facts_at));
             }
             if self.declared_facts.get(name).is_some() {
                 return (FactSource::Declared, None);
@@ -273,10 +278,15 @@ impl Node {
         } else {
             let other = self.live_facts.other_hardware(&report.facts);
             self.full_at = self.full_at.filter(|_| !other);
-            self.live_facts = if other { report.facts.clone() } else { report.facts.over_full(&self.live_facts) }.into();
+            self.live_facts = if other { report.facts.clone() } else { report.facts.over_full(&self.live_facts, report.asked) }.into();
             self.imported = self.imported.take().filter(|i| !i.facts.other_hardware(&report.facts));
         }
-        self.abilities = report.abilities.clone();
+        let before = std::mem::replace(&mut self.abilities, report.abilities.clone());
+        if !report.asked.iscsi_boot {
+            self.abilities.iscsi_boot = before.iscsi_boot;
+            self.abilities.iscsi_boot_unread = before.iscsi_boot_unread || self.facts_at.is_none();
+        }
+        self.further_at = if report.in_full || report.asked == Further::ALL { None } else { self.further_at.or(self.facts_at) };
         self.facts_at = Some(at);
     }
 

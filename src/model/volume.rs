@@ -107,6 +107,24 @@ impl VolumeTarget {
         names.iter().find_map(|n| self.properties.get(*n)).map(|s| s.to_string().trim().to_lowercase()).filter(|s| !s.is_empty())
     }
 
+    /// The properties that coldswap reads of a volume of this type: each way to name it first, alternatives of one thing
+    /// together.
+    pub fn known_properties(volume_type: VolumeType) -> &'static [&'static [&'static str]] {
+        match volume_type {
+            VolumeType::Iscsi => &[&["target_iqn"], &["target_lun", "lun"], &["target_portal"]],
+            VolumeType::FibreChannel | VolumeType::Fcoe => &[&["target_wwn", "target_wwpn"], &["target_lun", "lun"]],
+            VolumeType::Nfs => &[&["server", "target_server"], &["path", "target_path"]],
+            VolumeType::NvmeTcp => &[&["target_nqn"], &["target_nsid", "nsid"], &["target_portal"]],
+        }
+    }
+
+    /// The first of the properties without which the storage cannot be told which volume is meant, and that is missing or
+    /// blank; its names.
+    pub fn unnamed(&self) -> Option<&'static [&'static str]> {
+        let naming = if self.volume_type == VolumeType::Nfs { 2 } else { 1 };
+        VolumeTarget::known_properties(self.volume_type).iter().take(naming).find(|names| self.property(names).is_none()).copied()
+    }
+
     /// The LUN, or the namespace of an NVMe subsystem. A volume that names none has LUN 0 (SAM-5 section 4.7.4: every target
     /// has it) or namespace 1.
     ///
@@ -117,7 +135,9 @@ impl VolumeTarget {
             VolumeType::NvmeTcp => (["target_nsid", "nsid"], 1),
             _ => (["target_lun", "lun"], 0),
         };
-        let given: Vec<(&str, String)> = names.into_iter().filter_map(|name| Some((name, self.property(&[name])?))).collect();
+        // One that is there and blank is no LUN 0 either: it is a number that somebody forgot.
+        let text = |name: &str| Some(self.properties.get(name)?.to_string().trim().to_lowercase());
+        let given: Vec<(&str, String)> = names.into_iter().filter_map(|name| Some((name, text(name)?))).collect();
         let mut found: Option<(&str, u32)> = None;
         for (name, text) in given {
             let Some(number) = number(&text) else {
@@ -149,7 +169,7 @@ impl VolumeTarget {
                 self.property(&["target_wwn", "target_wwpn"]).map(|wwn| format!("wwn:{}/{lun}", wwn_digits(&wwn)))
             }
             VolumeType::Nfs => {
-                let server = self.property(&["server", "target_server"]).map(|s| s.trim_end_matches('.').to_owned());
+                let server = self.property(&["server", "target_server"]).map(|s| bare_host(&s));
                 let path = self.property(&["path", "target_path"]).map(|p| plain_path(&p));
                 server.zip(path).map(|(server, path)| format!("nfs:{server}:{path}"))
             }
@@ -193,9 +213,21 @@ fn wwn_digits(text: &str) -> String {
     bare.chars().filter(char::is_ascii_hexdigit).collect()
 }
 
-/// A path without empty and `.` parts.
+/// A host without the dot of a full name and the brackets of an IPv6 address.
+fn bare_host(text: &str) -> String {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<std::net::IpAddr>().map_or_else(|_| bare.trim_end_matches('.').to_owned(), |ip| ip.to_string())
+}
+
+/// A path without empty and `.` parts, and without `..` and what it goes back over.
 fn plain_path(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
     format!("/{}", parts.join("/"))
 }
 
@@ -260,7 +292,7 @@ mod tests {
             assert!(same(&t, &other), "{spelt}");
         }
         assert_eq!(iscsi(&[]).lun(), Ok(0));
-        for wrong in ["one", "1.5", "-1", "0x", "0xg", "4294967296", "+1"] {
+        for wrong in ["one", "1.5", "-1", "0x", "0xg", "4294967296", "+1", ""] {
             let t = iscsi(&[("target_lun", wrong)]);
             assert!(t.lun().is_err_and(|e| e.contains(wrong)), "{wrong}");
             assert_eq!(t.iscsi_boot("i"), None, "`{wrong}` must not become LUN 0");
@@ -278,10 +310,13 @@ mod tests {
             assert!(same(&fc("a", wwn), &fc("b", "0x5006016000000001")), "{wwn}");
         }
         let nfs = |id: &str, server: &str, path: &str| target(VolumeType::Nfs, id, &[("server", server), ("path", path)]);
-        for (server, path) in [("FILER.", "/vol/a"), ("filer", "/vol//a"), ("filer", "/vol/./a/"), ("filer", "vol/a")] {
+        for (server, path) in
+            [("FILER.", "/vol/a"), ("filer", "/vol//a"), ("filer", "/vol/./a/"), ("filer", "vol/a"), ("filer", "/vol/b/../a")]
+        {
             assert!(same(&nfs("a", server, path), &nfs("b", "filer", "/vol/a")), "{server}:{path}");
         }
         assert!(!same(&nfs("a", "filer", "/vol/a"), &nfs("b", "filer", "/vol/b")));
+        assert!(same(&nfs("a", "::1", "/vol/a"), &nfs("b", "[0::1]", "/vol/a")));
         let iqn = |id: &str, iqn: &str| target(VolumeType::Iscsi, id, &[("target_iqn", iqn)]);
         assert!(same(&iqn("a", "iqn.2026-01.example:v,t,0x1"), &iqn("b", "IQN.2026-01.example:v")));
     }

@@ -45,7 +45,7 @@ pub fn source_obstacles<'a>(
         },
         |_, _, _, node| {
             let debt = node.debt.as_ref()?;
-            obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {debt}; `coldswap resume` settles it", node.name))
+            obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {debt}{}", node.name, settle(&node.name, debt)))
         },
         |_, _, holdings, node| boot_obstacle(holdings, node),
         |_, fleet, holdings, node| attachment_obstacle(fleet, holdings, node),
@@ -64,6 +64,12 @@ fn unsettled(node: &Node) -> Option<String> {
     (!state.is_settled()).then(|| {
         format!("`{name}` is in the provision state `{state}`; bring it to rest (enroll, manageable, available or active), then plan again")
     })
+}
+
+/// What ends a debt, where the debt does not say so itself: only a person can.
+pub(super) fn settle(name: &str, debt: &str) -> String {
+    let command = format!("`coldswap inventory set {name} debt=`");
+    if debt.contains(&command) { String::new() } else { format!("; settle it, then {command}") }
 }
 
 fn boot_obstacle(holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCode>> {

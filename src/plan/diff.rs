@@ -135,6 +135,9 @@ pub fn summary(plan: &Plan) -> String {
     let steps: usize = plan.switchovers.iter().map(|s| s.steps.len()).sum();
     let already: usize = plan.switchovers.iter().map(|s| s.already_so.len()).sum();
     let count = plan.switchovers.len();
+    if count == 0 && !plan.left_out.is_empty() {
+        return format!("nothing would be switched over: {} left out", plan.left_out.len());
+    }
     let mut text = format!("{count} switchover{}, {} changes, {already} already so", if count == 1 { "" } else { "s" }, steps - already);
     if !plan.left_out.is_empty() {
         let _ = write!(text, ", {} left out", plan.left_out.len());

@@ -6,7 +6,7 @@
 //! what it was before. Maintenance is taken back only where its reason is, word for word, the one that the run's own step
 //! wrote; anybody else's keeps the machine where it is.
 
-use super::candidates::{LeftOutCode, SpareCode, spare_obstacles};
+use super::candidates::{LeftOutCode, Obstacle, SpareCode, settle, spare_obstacles};
 use super::holdings::Holdings;
 use super::{LeftOut, Switchover};
 use crate::model::gate_table::gates;
@@ -130,7 +130,7 @@ fn fit(trace: &Trace<'_>, fleet: &Fleet) -> Result<(), Stays> {
     }
     match spare_obstacles(fleet, &Holdings::of_node(fleet, node.id), &node).next() {
         None => Ok(()),
-        Some(obstacle) => Err((code_of(obstacle.code), obstacle.text + &advice(obstacle.code, &node.name))),
+        Some(obstacle) => Err((code_of(obstacle.code), format!("{}{}", obstacle.text, advice(&obstacle, &node.name)))),
     }
 }
 
@@ -158,9 +158,9 @@ fn code_of(code: SpareCode) -> LeftOutCode {
     }
 }
 
-fn advice(code: SpareCode, name: &str) -> String {
-    match code {
-        SpareCode::InDebt => format!("; settle it, then `coldswap inventory set {name} debt=`"),
+fn advice(obstacle: &Obstacle<SpareCode>, name: &str) -> String {
+    match obstacle.code {
+        SpareCode::InDebt => settle(name, &obstacle.text),
         SpareCode::Maintenance => format!("; when the repair is done, `coldswap inventory set {name} maintenance=`"),
         SpareCode::WrongMachine | SpareCode::Unidentified => {
             format!("; if its board was replaced, `coldswap inventory set {name} identity=`, then `coldswap inventory refresh {name}`")

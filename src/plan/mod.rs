@@ -31,7 +31,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// What planning guards, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] = &[candidates::GATES, recipe::GATES, audit::GATES, gates::GATES, home::GATES, predict::GATES];
+pub const GATES: &[&[Gate]] =
+    &[candidates::GATES, recipe::GATES, recipe::BOOT_GATES, audit::GATES, gates::GATES, home::GATES, predict::GATES];
 
 /// What a plan needs to know that is neither in the runbook nor in the fleet.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct Request {
     pub exclude: Vec<String>,
     /// A person has said that more nodes than `limits.refuse_above` are meant.
     pub allow_storm: bool,
+    /// Sources, by name or uuid, of which a person has said that they are rightly Off with firmware that opens nothing.
+    pub allow_boot_cleared: Vec<String>,
     /// What the way home owes, by the node that holds the volumes now. Empty: an ordinary plan.
     pub home: BTreeMap<NodeId, home::Homecoming>,
 }

@@ -17,6 +17,7 @@ use crate::step::*;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub use boot::GATES as BOOT_GATES;
 pub use fence::{GATES, Plugs};
 pub(super) use hooks::render_action;
 
@@ -31,8 +32,11 @@ pub enum Unfit {
 /// What many switchovers of one plan rest on alike, once for all of them: the facts of one kind of machine.
 #[derive(Default)]
 pub struct Shelf {
-    facts: Vec<(Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>)>,
+    facts: Vec<Kind>,
 }
+
+/// Live and declared facts, and what of them a reservation compares.
+type Kind = (Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>);
 
 /// More than most switchovers have.
 const STEPS: usize = 24;
@@ -112,6 +116,8 @@ struct Cook<'a> {
     landing: Span,
     id: SwitchoverId,
     home: Option<&'a Homecoming>,
+    /// A person has said that the source is rightly Off with firmware that opens nothing.
+    allow_boot_cleared: bool,
 }
 
 impl<'a> Cook<'a> {
@@ -121,7 +127,9 @@ impl<'a> Cook<'a> {
         let landing = request.landing.of(chosen.source).max(request.landing.of(chosen.destination));
         let machine = |node: &Node| Machine { node: node.id, name: node.name.clone(), identity: identity(fleet, node) };
         let pair = Pair { source: machine(source), destination: machine(destination) }.into();
-        let cook = Cook { runbook, fleet, source, destination, pair, landing, id, home: request.home.get(&chosen.source) };
+        let home = request.home.get(&chosen.source);
+        let allow_boot_cleared = request.allow_boot_cleared.iter().any(|n| *n == source.name || *n == source.id.to_string());
+        let cook = Cook { runbook, fleet, source, destination, pair, landing, id, home, allow_boot_cleared };
         for machine in [&cook.pair.source, &cook.pair.destination] {
             // Somebody else may vouch for a source; for a destination nobody.
             let vouched = machine.node == chosen.source && !runbook.vouchers.levels.is_empty();

@@ -58,6 +58,12 @@ fn next(switchover: &SwitchoverReport) -> String {
             "make sure that `{source}` is and stays off, then check the volume for damage before `{destination}` goes on writing"
         );
     }
+    if switchover.outcome == Some(Outcome::SwitchedOver) && code.is_none() {
+        return format!(
+            "`{destination}` serves; while `{source}` is off, see to it that its firmware opens none of these volumes (take its boot target off \
+             in the BMC or the firmware's setup), then `coldswap inventory set {source} debt=`"
+        );
+    }
     match code {
         Some(ReasonCode::SourceOn) => {
             format!("find out who switched `{source}` on; keep `{destination}` off until it is settled which of them serves")

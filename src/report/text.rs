@@ -50,8 +50,13 @@ fn ink_of(outcome: Option<Outcome>) -> Ink {
 
 fn head(page: &mut Page, report: &Report) {
     let run = &report.run;
+    let nothing = match report.totals.left_out {
+        0 => "there was nothing to switch over".to_owned(),
+        left => format!("nothing was switched over: {left} left out"),
+    };
     let (words, ink) = match (run.status, exit_code(report)) {
         (RunStatus::Open, _) => ("not ended", Ink::Odd),
+        (RunStatus::Finished, ExitCode::Done) if report.totals.planned == 0 => (nothing.as_str(), Ink::Odd),
         (RunStatus::Parked, ExitCode::NeedsPerson) => ("parked, and a person must look", Ink::Bad),
         (RunStatus::Parked, _) => ("parked", Ink::Odd),
         (RunStatus::Finished, ExitCode::Done) => ("everything planned was switched over", Ink::Good),

@@ -20,6 +20,8 @@ pub struct Runbook {
     pub fence: BmcFence,
     pub vouchers: Vouchers,
     pub boot: BootPolicy,
+    /// What a plan of it asks BMCs for.
+    pub further: Further,
     /// In the order in which they are written, all points together.
     pub hooks: Vec<HookTemplate>,
     pub limits: Limits,

@@ -38,7 +38,7 @@ fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
     let mut node = Node::named(name, &format!("http://127.0.0.1/{name}"));
     node.identity.system_uuid = Some(node.id.to_string());
     node.abilities =
-        BmcAbilities { reset_types: Some(ResetType::ALL.to_vec()), iscsi_boot: true, boot_progress: true, override_targets: Vec::new() };
+        BmcAbilities { reset_types: Some(ResetType::ALL.to_vec()), iscsi_boot: true, boot_progress: true, ..BmcAbilities::default() };
     node.declared_facts.model = Some("C1".into());
     let on = power == PowerState::On;
     node.provision_state = if on { ProvisionState::Active } else { ProvisionState::Available };

@@ -122,6 +122,11 @@ fn live(
         }
     };
     engine.set_openings(run.stage.openings.clone());
+    for source in engine.on_a_word() {
+        if let Some(word) = run.world.attestations.get(&source) {
+            engine.word_ends(source, word.expires_at);
+        }
+    }
     let mut letters = run.stage.letters();
     for _ in 0..TURNS_MAX {
         while letters.front().is_some_and(|l| l.at <= run.world.now) {

@@ -65,6 +65,8 @@ enum Happening {
     Feed(NodeId),
     /// A feed that came back behind a BMC that stays silent.
     Replug(NodeId),
+    /// Some other command sees a machine run.
+    Seen(NodeId),
     /// Somebody starts a spare that no run has told On.
     Stranger(NodeId),
     /// Somebody else writes a destination's boot configuration.
@@ -260,6 +262,7 @@ impl World {
                 self.power(node, PowerState::On);
             }
             Happening::Stranger(node) => self.stranger(node),
+            Happening::Seen(node) => self.withdraw(node, self.now),
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
                 self.power(node, PowerState::On);
@@ -269,7 +272,7 @@ impl World {
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::Override(_));
+        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }

@@ -12,8 +12,10 @@ pub enum Query {
     Node(NodeId),
     /// One look at the BMC: power, who answers, boot progress.
     System(NodeId),
-    /// The boot configuration that the BMC holds.
+    /// What the adapters' firmware opens, of the boot configuration that the BMC holds.
     Boot(NodeId),
+    /// That and its boot override.
+    BootAndOverride(NodeId),
     /// Only its boot override, which the look at the system shows as well.
     Override(NodeId),
     /// Where a connector is recorded.
@@ -126,6 +128,8 @@ pub struct Context {
     pub begun: bool,
     /// A command of this attempt was answered to this very process.
     pub sent: bool,
+    /// Looks since then, this one not counted.
+    pub looks: u32,
     /// From 0.
     pub attempt: u32,
     /// Position in the switchover, from 1, for hooks.
@@ -160,6 +164,7 @@ impl Context {
             holder,
             begun: false,
             sent: false,
+            looks: 0,
             attempt: 0,
             number,
             level: 0,

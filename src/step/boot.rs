@@ -121,9 +121,14 @@ fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Ve
     vec![boot, Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
 }
 
-/// The question for what `settings` say: the override alone costs no request beside the look at the system.
+/// The question for what `settings` say: the override alone costs no request beside the look at the system, and what is
+/// not managed is not asked for.
 pub(super) fn boot_query(node: NodeId, settings: &BootSettings) -> Query {
-    if settings.iscsi.is_some() { Query::Boot(node) } else { Query::Override(node) }
+    match (&settings.iscsi, &settings.boot_override) {
+        (Some(_), None) => Query::Boot(node),
+        (Some(_), Some(_)) => Query::BootAndOverride(node),
+        (None, _) => Query::Override(node),
+    }
 }
 
 fn judge(cx: &Context, pair: &Pair, settings: &BootSettings, seen: &[Observation]) -> Verdict {

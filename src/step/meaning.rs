@@ -18,10 +18,11 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
         },
-        Query::Boot(id) | Query::Override(id) => match fleet.live.get(id) {
+        Query::Boot(id) | Query::BootAndOverride(id) | Query::Override(id) => match fleet.live.get(id) {
             Some(Live::Answered { boot, .. }) => {
-                let iscsi = boot.iscsi.clone().filter(|_| matches!(query, Query::Boot(_)));
-                Observation::Boot(BootSettings { iscsi, boot_override: boot.boot_override.clone() })
+                let iscsi = boot.iscsi.clone().filter(|_| !matches!(query, Query::Override(_)));
+                let boot_override = boot.boot_override.clone().filter(|_| !matches!(query, Query::Boot(_)));
+                Observation::Boot(BootSettings { iscsi, boot_override })
             }
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),

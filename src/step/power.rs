@@ -142,8 +142,13 @@ impl PowerOn {
 
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
+        // While it is waited for, the destination is what tells. The source is looked at beside it every other time: it stays
+        // Off unless somebody starts it, and the step that follows looks at both.
+        if cx.sent && cx.looks % 2 == 1 {
+            return vec![Query::System(destination)];
+        }
         let mut queries = vec![Query::System(source), Query::System(destination)];
-        // The records matter before the command; while it is waited for, both machines do.
+        // The records matter before the command.
         if cx.sent {
             return queries;
         }
@@ -158,15 +163,21 @@ impl PowerOn {
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
-        if let Err(verdict) = source_off(cx, &self.pair.source, &seen[0]) {
-            return verdict;
-        }
-        match power_of(&self.pair.destination, &seen[1]) {
+        let destination = match seen {
+            [destination] => destination,
+            _ => {
+                if let Err(verdict) = source_off(cx, &self.pair.source, &seen[0]) {
+                    return verdict;
+                }
+                &seen[1]
+            }
+        };
+        match power_of(&self.pair.destination, destination) {
             Seen::Off => {}
             Seen::Wrong(why) => return Verdict::Refuse(why),
             Seen::On if cx.begun => return Verdict::Satisfied,
             // A BMC that gives no power state has not said that anything starts.
-            Seen::Neither(why) if says_nothing(&seen[1]) => return Verdict::Wait(why),
+            Seen::Neither(why) if says_nothing(destination) => return Verdict::Wait(why),
             Seen::Neither(why) if cx.begun || why.code == ReasonCode::Silent => return Verdict::Wait(why),
             Seen::Neither(why) if why.code != ReasonCode::InTransition => return Verdict::Wait(why),
             Seen::On | Seen::Neither(_) => {

@@ -1,5 +1,6 @@
 //! The way back: the source runs again, with everything that it had.
 
+use super::boot::boot_query;
 use super::guard::both_off;
 use super::record::single;
 use super::reserve::unreadable;
@@ -26,12 +27,8 @@ impl PowerBack {
         queries.extend(self.targets.iter().map(|t| Query::SameVolume(*t)));
         queries.extend(self.connectors.iter().map(|c| Query::Connector(*c)));
         queries.extend(self.targets.iter().map(|t| Query::Target(*t)));
-        if self.boot.is_some() {
-            queries.push(Query::Boot(self.pair.source.node));
-        }
-        if self.destination_boot.is_some() {
-            queries.push(Query::Boot(self.pair.destination.node));
-        }
+        queries.extend(self.boot.as_ref().map(|boot| boot_query(source, boot)));
+        queries.extend(self.destination_boot.as_ref().map(|boot| boot_query(destination, boot)));
         queries
     }
 

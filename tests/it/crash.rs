@@ -54,6 +54,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
         power: PowerPolicy { soft_off, hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence { reads: 2, apart: Span::millis(500) },
         vouchers: Vouchers::default(),
+        further: Further::ALL,
         boot: BootPolicy {
             via: Some(BootVia::RedfishIscsi),
             timeout: Span::mins(2),
@@ -92,6 +93,7 @@ pub fn plan_for_runbook(runbook: &Runbook, fleet: &Fleet, landing: Span) -> Plan
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
         home: BTreeMap::new(),
     };
     plan(runbook, fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0

@@ -4,6 +4,7 @@ use crate::crash::{plan_for_runbook, runbook};
 use coldswap_sim::engine::{Event, Outcome};
 use coldswap_sim::model::*;
 use coldswap_sim::plan::Plan;
+use coldswap_sim::report::{About, report};
 use coldswap_sim::runbook::*;
 use coldswap_sim::sim::*;
 use coldswap_sim::step::{FenceLevel, Step};
@@ -87,6 +88,9 @@ fn an_agent_switches_off_what_a_dead_bmc_cannot() {
         assert!(debt.is_some_and(|d| d.contains("never power it on")), "{debt:?}");
     }
     assert!(text.contains(r#""debt":"`source-00`: never"#), "{text}");
+    let report = report(&plan, &About::run("r-1".into()), &run.journal).expect("a report");
+    let next = &report.totals.debts[0].next;
+    assert!(next.contains("firmware opens none of these volumes") && next.contains("inventory set source-00 debt="), "{next}");
 }
 
 #[test]

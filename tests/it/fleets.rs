@@ -48,6 +48,7 @@ pub fn runbook() -> Runbook {
         power: PowerPolicy { soft_off: Span::mins(5), hard_off: HardOff::AfterSoft, crash_dump: None },
         fence: BmcFence::default(),
         vouchers: Vouchers::default(),
+        further: Further::ALL,
         boot: BootPolicy { via: Some(BootVia::RedfishIscsi), timeout: Span::mins(15), ready: vec![BootReady::BootProgress] },
         hooks: Vec::new(),
         limits: Limits::default(),

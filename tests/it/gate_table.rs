@@ -246,6 +246,7 @@ fn a_plan_that_breaks_a_rule_on_paper_is_refused() {
         exclude: Vec::new(),
         home: Default::default(),
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
     };
     let refused =
         coldswap_sim::plan::plan(&crate::crash::runbook(&fleet, &ends, 1, Span::millis(300)), &fleet, &request).expect_err("refused");

@@ -55,6 +55,7 @@ fn plan_of(fleet: &Fleet, pairs: &[(NodeId, NodeId)], change: impl FnOnce(&mut R
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
         home: Default::default(),
     };
     plan(&runbook, fleet, &request).expect("a plan").0

@@ -46,6 +46,7 @@ fn way_home_by(plan_out: &Plan, fleet: &Fleet, change: impl FnOnce(&mut coldswap
         exclude: Vec::new(),
         home: homes,
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
     };
     let mut runbook = runbook(fleet, &pairs, 8, Span::millis(300));
     runbook.name = "failback-r-1".into();

@@ -109,6 +109,50 @@ fn a_lab_has_an_inventory_and_its_faults_are_those_of_the_simulator() {
     assert_eq!(known(&schemars::schema_for!(bmcsim::FaultAction).to_value()), ACTIONS.len(), "every action has a word");
 }
 
+/// A LUN that nobody reads is LUN 0: another machine's volume.
+#[test]
+fn a_volume_is_named_by_what_is_read_or_not_at_all() {
+    let told = |volume: &str| -> Vec<String> {
+        let node = format!("{{name: x, bmc: {{address: \"https://10.0.0.1\"}}, volume_targets: [{volume}]}}");
+        let source = Source::new("i.yaml", format!("apiVersion: coldswap/v1\nkind: Inventory\nnodes:\n  - {node}\n"));
+        match read_inventory(&source) {
+            Ok(_) => Vec::new(),
+            Err(found) => found.0.iter().map(|d| format!("{} {} ({})", d.code, d.message, d.hint.as_deref().unwrap_or_default())).collect(),
+        }
+    };
+    let volume = |kind: &str, boot: u32, properties: &str| {
+        told(&format!("{{volume_type: {kind}, boot_index: {boot}, volume_id: v, properties: {{{properties}}}}}"))
+    };
+    for (kind, properties, words) in [
+        ("iscsi", "target_iqn: iqn.x, target_luns: 1", "one path to the volume as `target_lun`"),
+        ("iscsi", "target_iqn: iqn.x, target_lun: 1, target_portals: p", "one path to the volume as `target_portal`"),
+        ("iscsi", "target_iqn: iqn.x, Target_LUN: 1", "did you mean `target_lun`?"),
+        ("iscsi", "target_iqn: iqn.x, taget_lun: 1", "did you mean `target_lun`?"),
+        ("iscsi", "target_iqn: iqn.x, LUN: 1", "did you mean `lun`?"),
+        ("fibre_channel", "target_wwn: 5001438000000001, target_luns: 1", "one path"),
+        ("nvme_tcp", "target_nqn: nqn.x, target_lun: 1", "`target_lun` is not a property of a volume of type nvme_tcp"),
+        ("nfs", "server: f, path: /v, target_lun: 1", "these are: server, target_server, path, target_path"),
+        ("iscsi", "target_lun: 1", "no `target_iqn`"),
+        ("iscsi", "target_iqn: ' '", "no `target_iqn`"),
+        ("fibre_channel", "target_lun: 1", "no `target_wwn`"),
+        ("fcoe", "", "no `target_wwn`"),
+        ("nfs", "server: f", "no `path`"),
+        ("nvme_tcp", "", "no `target_nqn`"),
+    ] {
+        let told = volume(kind, 0, properties);
+        assert!(told.len() == 1 && told[0].starts_with("R310 ") && told[0].contains(words), "{kind} {properties}: {told:?}");
+    }
+    for (kind, boot, properties) in [
+        ("iscsi", 0, "target_iqn: iqn.x, target_lun: 1, target_portal: p, target_discovered: false, auth_method: CHAP, access_mode: rw"),
+        ("iscsi", 1, ""),
+        ("fcoe", 0, "target_wwpn: 5001438000000001, lun: 0x1"),
+        ("nfs", 0, "target_server: f, target_path: /v, volunteer: no"),
+        ("nvme_tcp", 0, "target_nqn: nqn.x, nsid: 2"),
+    ] {
+        assert_eq!(volume(kind, boot, properties), Vec::<String>::new(), "{kind} {properties}");
+    }
+}
+
 #[test]
 fn a_drill_and_a_configuration_are_plain_data() {
     let (drill, _) = read_drill(&fixture("whole-drill.yaml")).expect("a drill");
@@ -231,12 +275,14 @@ prop_compose! {
         node.bmc.username = secret.clone().map(Sensitive::Secret).or(texts[5].clone().map(Sensitive::Plain));
         let chap: Vec<(String, Scalar)> = secret.iter().map(|s| ("auth_password".to_owned(), Scalar::Secret { secret: s.clone() })).collect();
         node.bmc.password = secret;
+        node.debt = texts[5].clone();
+        let named = |v: usize| [("server", "filer".to_owned()), ("path", format!("/x{n}/{v}"))].map(|(key, text)| (key.to_owned(), Scalar::Text(text)));
         node.maintenance = maintained.map(|reason| Maintenance { reason });
         let connectors = vec![VolumeConnector { id: ConnectorId::derived(&name), node: node.id, kind: ConnectorKind::Iqn, connector_id: format!("iqn.2026-01.example:{n}"), burned_in: n.is_multiple_of(2), generation: Generation(0) }];
         let mut targets: Vec<VolumeTarget> = volumes.into_iter().enumerate().map(|(v, (index, value, id))| {
             let volume_id = format!("vol-{n}-{v}");
             let id = id.map_or_else(|| TargetId::derived(&format!("{}/nfs/{index}/{volume_id}", node.id)), |id| TargetId(uuid::Uuid::from_u128(id)));
-            VolumeTarget { id, node: node.id, volume_type: VolumeType::Nfs, boot_index: index, volume_id, properties: [("p".to_owned(), value)].into_iter().chain(chap.clone()).collect(), shareable: v == 1, generation: Generation(0) }
+            VolumeTarget { id, node: node.id, volume_type: VolumeType::Nfs, boot_index: index, volume_id, properties: [("p".to_owned(), value)].into_iter().chain(named(v)).chain(chap.clone()).collect(), shareable: v == 1, generation: Generation(0) }
         }).collect();
         targets.sort_by_key(|t| t.id);
         NodeRecord { node, connectors, targets }

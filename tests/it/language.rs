@@ -1,7 +1,7 @@
 //! The rules of the runbook language, one test each. The fixtures `whole-*.yaml` show every key that the language has.
 
 use coldswap::diagnostic::{Diagnostics, Look, Source, codes, render};
-use coldswap::model::{Approval, Canary, HookPoint, NoticeEvent, OnFailure, Span, Window};
+use coldswap::model::{Approval, Canary, Further, HookPoint, NoticeEvent, OnFailure, Span, Window};
 use coldswap::runbook::*;
 use serde_json::json;
 use std::path::Path;
@@ -29,6 +29,17 @@ impl Files for Project {
 pub fn fixture(name: &str) -> Source {
     let path = format!("tests/it/fixtures/{name}");
     Source::new(path.clone(), Project.read(&path).expect("the fixture is there"))
+}
+
+/// A fact that the text does not name cannot be used.
+#[test]
+fn a_runbook_says_what_bmcs_are_asked_for() {
+    let asked = |more: &str| good(more).further;
+    let nothing = Further { architecture: false, secure_boot: false, bmc_firmware: false, iscsi_boot: false };
+    assert_eq!(asked("boot: {via: redfish-override}\n"), nothing);
+    assert_eq!(asked(""), Further { iscsi_boot: true, ..nothing });
+    let more = "boot: {via: none}\nmatch: {identical: {add: [secure_boot, firmware.bmc]}, require: [{name: kind, when: spare.facts.cpu.architecture == 'x86'}]}\n";
+    assert_eq!(asked(more), Further { iscsi_boot: false, ..Further::ALL });
 }
 
 const SMALL: &str = "\

@@ -68,7 +68,11 @@ async fn a_lease_that_has_ended_is_taken_and_its_token_is_worth_nothing_any_more
     assert!(superseded(one.append(&run, 0, &record(3), &[]), 2), "and without a lease nobody writes");
     assert_eq!((two.journal(&run).expect("journal").len(), one.run(&run).expect("run").expect("row").status.as_str()), (2, "running"));
     let node = two.node(id("web")).await.expect("web");
-    assert_eq!((node.power_mark, two.node(id("spare")).await.expect("spare").reservation), (None, None), "nothing of it was written");
+    assert_eq!(
+        (node.power_mark, two.node(id("spare")).await.expect("spare").reservation.clone()),
+        (None, None),
+        "nothing of it was written"
+    );
     two.change(&change, &deadline(2)).await.expect("the newest may");
     assert!(one.release_reservation(id("spare"), &deadline(1)).is_err());
     two.append(&run, 2, &record(3), &[]).expect("the newest may");

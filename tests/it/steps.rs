@@ -46,6 +46,34 @@ fn a_machine_whose_firmware_opens_something_else_is_not_started() {
     assert_eq!((asks(&cx), asks(&Context { sent: true, begun: true, ..cx.clone() })), (1, 0));
 }
 
+/// While a start is waited for the destination tells, and the source is looked at beside it every other time.
+#[test]
+fn a_start_that_is_waited_for_is_asked_of_the_destination() {
+    let (mut fleet, plan) = one();
+    held_and_off(&mut fleet);
+    moved_and_set(&mut fleet, &plan);
+    let on = power_on(&plan);
+    let (source, destination) = (on.pair.source.node, on.pair.destination.node);
+    let start = Step::PowerOn(on);
+    let sent = |looks| Context { sent: true, begun: true, looks, ..Context::fresh(holder(), 1, fleet.captured_at) };
+    assert_eq!(start.observes(&sent(0)), [Query::System(source), Query::System(destination)]);
+    assert_eq!(start.observes(&sent(1)), [Query::System(destination)]);
+    assert_eq!(start.observes(&sent(2)).len(), 2);
+    let mut see = |looks, power| {
+        reading(&mut fleet, destination).power = power;
+        let cx = Context { sent: true, begun: true, looks, ..Context::fresh(holder(), 1, fleet.captured_at) };
+        let seen: Vec<Observation> = start.observes(&cx).iter().map(|q| coldswap_sim::step::meaning::answer(&fleet, q)).collect();
+        start.evaluate(&cx, &seen)
+    };
+    assert_eq!(see(1, PowerState::Off), Verdict::Act, "which waits, because it is sent already");
+    assert_eq!(see(1, PowerState::On), Verdict::Satisfied);
+    assert_eq!(see(2, PowerState::On), Verdict::Satisfied);
+    reading(&mut fleet, source).power = PowerState::On;
+    let cx = Context { sent: true, begun: true, looks: 2, ..Context::fresh(holder(), 1, fleet.captured_at) };
+    let seen: Vec<Observation> = start.observes(&cx).iter().map(|q| coldswap_sim::step::meaning::answer(&fleet, q)).collect();
+    assert_eq!(code(start.evaluate(&cx, &seen)), Some(ReasonCode::SourceOn));
+}
+
 /// A plan of a version that did not ask, or one whose firmware is none of coldswap's business.
 #[test]
 fn a_start_that_set_no_boot_configuration_asks_for_none() {

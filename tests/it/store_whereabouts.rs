@@ -23,7 +23,7 @@ fn a_store_that_is_taken_away_takes_nothing_more_and_is_put_beside() {
             assert!(refused.contains("while it was in use") && refused.contains(".rescued-") != replaced, "{refused}");
         }
         if !replaced {
-            let rescued = path.with_file_name(format!("state.db.rescued-{}", std::process::id()));
+            let rescued = path.with_file_name(format!("state.db.rescued-{}-1", std::process::id()));
             assert_eq!(open(&rescued).journal(&run).expect("its journal").len(), 1);
         }
     }

@@ -40,6 +40,7 @@ fn planned_by(via: BootVia, levels: Vec<VoucherTemplate>, change: impl FnOnce(&m
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: false,
+        allow_boot_cleared: Vec::new(),
         home: Default::default(),
     };
     plan(&book, &fleet, &request).unwrap_or_else(|wrong| panic!("{wrong:?}")).0
@@ -219,4 +220,52 @@ fn an_attestation_does_not_count_after_an_on_or_against_a_bmc_that_refuses_to_sa
     assert_eq!(refused(attested(None, Some((ResetType::On, 150)), silent())), ReasonCode::NotAttested, "told On since");
     assert_eq!(refused(attested(None, None, Fault::refused("401"))), ReasonCode::Silent, "a locked account is no silence");
     assert_eq!(refused(attested(None, None, Fault::answered("503"))), ReasonCode::Silent, "nor is a BMC in trouble");
+}
+
+/// `plug=` and nothing after it is no outlet: which one an agent then takes is its device's affair.
+#[test]
+fn a_blank_plug_is_no_plug() {
+    for option in ["plug", "port", "nodename", "ip", "ipaddr"] {
+        for blank in ["", " ", "\t"] {
+            let options = [(option, "{{ source.labels.outlet }}"), ("ssl", "1")];
+            let plan = planned(vec![VoucherTemplate::Agents(vec![agent("fence_apc", &options)])], |fleet| {
+                let second =
+                    fleet.nodes.values_mut().find(|n| n.labels.get("outlet") == Some(&Scalar::Text("1".into()))).expect("a source");
+                second.labels.insert("outlet".into(), Scalar::Text(blank.into()));
+            });
+            assert_eq!(codes(&plan), [LeftOutCode::FenceIncomplete], "{option}={blank:?}");
+            let why = &plan.left_out[0].why;
+            assert!(why.contains(&format!("option `{option}`")) && why.contains("blank"), "{why}");
+            assert_eq!(plan.switchovers.len(), 1, "the other one has an outlet");
+        }
+    }
+}
+
+/// Off, nothing open, and a boot volume in the records: so a switchover leaves its source, and an old inventory file makes
+/// the rest.
+#[test]
+fn a_source_that_looks_switched_over_is_left_out() {
+    let looks = |power: PowerState, iscsi: Option<IscsiBoot>| {
+        move |fleet: &mut Fleet| {
+            let second = fleet.nodes.values().find(|n| n.labels.get("outlet") == Some(&Scalar::Text("1".into()))).expect("a source").id;
+            let Some(Live::Answered { reading, boot }) = fleet.live.get_mut(&second) else { panic!("it answers") };
+            (reading.power, boot.iscsi) = (power, iscsi);
+        }
+    };
+    let word = || vec![VoucherTemplate::Attestation { expires: Span::mins(30) }];
+    let plan = planned(word(), looks(PowerState::Off, Some(IscsiBoot::default())));
+    assert_eq!(codes(&plan), [LeftOutCode::BootCleared]);
+    let why = &plan.left_out[0].why;
+    assert!(why.contains("opens nothing") && why.contains("--allow-boot-cleared"), "{why}");
+    // Dead as it was, of unknown firmware, or on and booted by other means: nothing is odd.
+    let opens = |fleet: &mut Fleet| {
+        let second = fleet.nodes.values().find(|n| n.labels.get("outlet") == Some(&Scalar::Text("1".into()))).expect("a source").id;
+        if let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(&second) {
+            reading.power = PowerState::Off;
+        }
+    };
+    assert_eq!(codes(&planned(word(), opens)), []);
+    assert_eq!(codes(&planned(word(), looks(PowerState::Off, None))), []);
+    assert_eq!(codes(&planned(word(), looks(PowerState::On, Some(IscsiBoot::default())))), []);
+    assert_eq!(codes(&planned_by(BootVia::None, word(), looks(PowerState::Off, Some(IscsiBoot::default())))), []);
 }

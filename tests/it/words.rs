@@ -89,6 +89,38 @@ fn a_bmc_that_answers_errors_is_not_silent_until_it_is() {
     assert!(level.at >= sulks + silent, "asked {} after the last answer, and {silent} is meant", level.at.since(sulks));
 }
 
+/// The start was meant, the process died, and some other command saw the source run before a resume.
+#[test]
+fn a_start_that_was_meant_is_not_sent_once_the_word_has_ended() {
+    let (fleet, plan, source) = silent_plan(person());
+    let number = 1 + plan.switchovers[0].steps.iter().position(Step::starts_destination).expect("a start") as u32;
+    let world = |seed| {
+        let mut world = World::new(fleet.clone(), seed, Faults::default());
+        power(&mut world.fleet, source, PowerState::Off);
+        world.dead.insert(source);
+        world.attestations.insert(source, Attestation { at: fleet.captured_at + Span::millis(1), ..word(&fleet, source) });
+        world
+    };
+    for seed in 0..10 {
+        let whole = run_in(world(seed), &plan, &[], Bugs::default());
+        assert_eq!(outcomes(&plan, &fleet, &whole), [Outcome::SwitchedOver]);
+        let meant = |e: &&coldswap_sim::engine::Entry| matches!(e.event, Event::Intended { step, .. } if step == number);
+        let at = whole.journal.iter().find(meant).expect("it was meant").at;
+        let died = (1..whole.points).find_map(|point| {
+            let run = run_in(world(seed), &plan, &[CrashAt { point, survives: Survives::Events }], Bugs::default());
+            run.journal.iter().any(|e| matches!(e.event, Event::RunResumed) && e.at == at).then_some(point)
+        });
+        let mut world = world(seed);
+        world.replug_seen(source, at);
+        let crash = CrashAt { point: died.expect("a point at which it was meant and not sent"), survives: Survives::Events };
+        let run = run_in(world, &plan, &[crash], Bugs::default());
+        assert_eq!(run.world.violations, Vec::<String>::new(), "seed {seed}: {:#?}", run.journal);
+        let ended =
+            run.journal.iter().any(|e| matches!(&e.event, Event::Finished { why: Some(why), .. } if why.code == ReasonCode::FenceExpired));
+        assert!(ended, "seed {seed}: {:#?}", run.journal);
+    }
+}
+
 #[test]
 fn a_word_from_the_future_counts_for_nothing() {
     let (fleet, plan, source) = silent_plan(person());

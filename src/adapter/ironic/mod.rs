@@ -148,13 +148,13 @@ impl Inventory for Ironic {
         self.whole().await
     }
 
-    async fn node(&self, id: NodeId) -> Result<Node, Fault> {
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault> {
         let client = self.client().await?;
         let reading = self.one(id).await?;
         let of = id.to_string();
         let (connectors, targets) = self.volumes_of(client, &[("detail", "true"), ("node", &of)]).await?;
         let names = BTreeMap::from([(id, node::name(&reading.node))]);
-        node::node(&reading, &Volumes::read(&connectors, &targets, &names), &BTreeSet::new())
+        node::node(&reading, &Volumes::read(&connectors, &targets, &names), &BTreeSet::new()).map(Arc::new)
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {
@@ -197,7 +197,7 @@ impl Bmc for Ironic {
     }
 
     /// As the fleet was read a moment ago, if it was.
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+    async fn report(&self, at: &BmcEndpoint, _: Further) -> Result<SystemReport, Fault> {
         let id = of_endpoint(at)?;
         match self.remembered(id) {
             Some(report) => Ok(report),

@@ -76,7 +76,7 @@ impl Line {
     }
 
     pub(super) async fn set_override(&self, place: &Place, want: &BootOverride, deadline: &Deadline) -> Result<(), Fault> {
-        let (look, seen) = self.look_closely(place).await?;
+        let (look, seen) = self.look_back(place).await?;
         let change = override_change(&look, want).map_err(|why| Fault::refused(format!("{}: {why}", self.shown(&place.url))))?;
         let mut body = Map::from_iter([("Boot".to_owned(), Value::Object(change))]);
         let settings = self.override_settings(&look).await?;
@@ -84,7 +84,7 @@ impl Line {
             apply_time(settings, &mut body);
         }
         let seen = settings.is_none().then_some(&seen);
-        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen, deadline).await?;
+        let answer = self.patch(settings.as_ref().unwrap_or(&place.url), &Value::Object(body), seen.map(|seen| &**seen), deadline).await?;
         place.override_pending.store(settings.is_some(), Ordering::Relaxed);
         self.follow(&answer).await
     }

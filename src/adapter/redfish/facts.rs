@@ -6,7 +6,7 @@ use super::quirks;
 use super::session::Auth;
 use super::system::MEMBERS_MAX;
 use super::wire::{Item, Link, flag, list, number, part, paths, text};
-use crate::model::{BootMode, CpuFacts, Facts, Fault, Health, Identity, PowerRestorePolicy};
+use crate::model::{BootMode, CpuFacts, Facts, Fault, Further, Health, Identity, PowerRestorePolicy};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -189,19 +189,22 @@ pub(super) fn restore_policy(text: &str) -> Option<PowerRestorePolicy> {
 }
 
 impl Line {
-    pub(super) async fn facts(&self, system: &System) -> Result<Facts, Fault> {
-        let secure_boot = self.secure_boot(system).await?;
+    /// What was not asked for is read only where something else hangs on it.
+    pub(super) async fn facts(&self, system: &System, asked: Further) -> Result<Facts, Fault> {
+        let secure_boot = if asked.secure_boot || mode_shown(system).is_none() { self.secure_boot(system).await? } else { None };
         let mut firmware = std::collections::BTreeMap::new();
         firmware.extend(system.bios_version.clone().map(|v| ("bios".to_owned(), v)));
-        firmware.extend(self.manager_firmware(system).await?.map(|v| ("bmc".to_owned(), v)));
+        if asked.bmc_firmware {
+            firmware.extend(self.manager_firmware(system).await?.map(|v| ("bmc".to_owned(), v)));
+        }
         Ok(Facts {
             manufacturer: said(&system.manufacturer),
             model: said(&system.model),
             sku: said(&system.sku),
-            cpu: self.cpu(system).await?,
+            cpu: self.cpu(system, asked.architecture).await?,
             memory_mib: self.memory(system).await?,
             boot_mode: self.boot_mode(system, secure_boot).await?,
-            secure_boot,
+            secure_boot: secure_boot.filter(|_| asked.secure_boot),
             firmware,
             health: system.status.as_ref().and_then(health),
             power_restore_policy: system.restore.as_deref().and_then(restore_policy),
@@ -209,7 +212,7 @@ impl Line {
         })
     }
 
-    async fn cpu(&self, system: &System) -> Result<CpuFacts, Fault> {
+    async fn cpu(&self, system: &System, architecture: bool) -> Result<CpuFacts, Fault> {
         let none = ProcessorSummary::default();
         let summary = system.processors.as_ref().unwrap_or(&none);
         let told = CpuFacts {
@@ -219,9 +222,9 @@ impl Line {
             threads: count(summary.threads),
             architecture: None,
         };
-        let Some(path) = system.processors_link.0.as_deref() else { return Ok(told) };
         // With a good summary one member is read, for the architecture that no summary has.
         let enough = told.model.is_some() && told.count.is_some();
+        let Some(path) = system.processors_link.0.as_deref().filter(|_| architecture || !enough) else { return Ok(told) };
         let Some(all) = self.all::<Processor>(path, if enough { 1 } else { MEMBERS_MAX }).await? else { return Ok(told) };
         let present = |p: &&Processor| p.status.as_ref().and_then(|s| s.state.as_deref()) != Some("Absent");
         let cpus: Vec<&Processor> = all.iter().filter(|p| p.kind.as_deref().is_none_or(|k| k == "CPU")).filter(present).collect();
@@ -231,7 +234,7 @@ impl Line {
             count: told.count.or(walked.count),
             cores: told.cores.or(walked.cores),
             threads: told.threads.or(walked.threads),
-            architecture: same(cpus.iter().map(|p| p.architecture.clone())),
+            architecture: same(cpus.iter().map(|p| p.architecture.clone())).filter(|_| architecture),
         })
     }
 
@@ -259,7 +262,7 @@ impl Line {
     /// The mode that overrides are made for is the mode that the machine boots in; else a BIOS attribute
     /// (`boot_mode_in_bios_attributes`). Secure boot exists under UEFI only.
     async fn boot_mode(&self, system: &System, secure_boot: Option<bool>) -> Result<Option<BootMode>, Fault> {
-        let mode = system.boot.as_ref().and_then(|b| b.mode.as_deref()).and_then(quirks::boot_mode);
+        let mode = mode_shown(system);
         if mode.is_some() {
             return Ok(mode);
         }
@@ -322,6 +325,10 @@ impl Line {
         let members = serde_json::from_slice::<Expanded<T>>(&answer.body).ok().and_then(|e| e.members);
         Ok(members.map(|m| m.into_iter().filter_map(|i| i.0).collect()))
     }
+}
+
+fn mode_shown(system: &System) -> Option<BootMode> {
+    system.boot.as_ref().and_then(|b| b.mode.as_deref()).and_then(quirks::boot_mode)
 }
 
 /// One value that all have. Unknown where one does not say or they differ.

@@ -17,6 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const PORT: u16 = 3260;
 
+/// So many functions are asked in every look. Somebody may set a target on one that had none when the tree was walked; a
+/// machine with dozens of functions (35 on a recorded one) cannot be asked of them all each time.
+const ASKED_MAX: usize = 4;
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Chassis {
@@ -103,9 +107,21 @@ impl Function {
     }
 }
 
+/// How the functions are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// The whole tree.
+    Walking,
+    /// Those that matter.
+    Anew,
+    /// By [`Line::get_recent`], for a change.
+    JustNow,
+}
+
 /// A function as it was just read.
 struct Seen {
     function: Arc<Function>,
+    answer: Arc<Answer>,
     body: FunctionBody,
     boot: BootBody,
 }
@@ -169,7 +185,8 @@ impl BootBody {
     /// This with what the settings resource says.
     fn overlaid(self, pending: BootBody) -> BootBody {
         // Written as a whole, so read as a whole: an empty name is a name that was taken away.
-        BootBody { port: pending.port.or(self.port), lun: pending.lun.or(self.lun), ..pending }
+        let by_dhcp = pending.by_dhcp.or(self.by_dhcp);
+        BootBody { port: pending.port.or(self.port), lun: pending.lun.or(self.lun), by_dhcp, ..pending }
     }
 }
 
@@ -189,12 +206,12 @@ fn portal(text: &str) -> Result<(String, u16), String> {
 impl Line {
     /// Look at the functions that matter. Walks the tree the first time, and when `afresh`.
     pub(super) async fn iscsi_boot(&self, place: &Place, system: Option<&System>, afresh: bool) -> Result<Option<IscsiBoot>, Fault> {
-        let seen = self.functions(place, system, afresh).await?;
+        let seen = self.functions(place, system, if afresh { Read::Walking } else { Read::Anew }).await?;
         Ok(seen.iter().find(|s| s.boot.is_set()).or(seen.first()).map(|s| s.boot.config()))
     }
 
     pub(super) async fn set_iscsi_boot(&self, place: &Place, want: &IscsiBoot, deadline: &Deadline) -> Result<(), Fault> {
-        let seen = self.functions(place, None, false).await?;
+        let seen = self.functions(place, None, Read::JustNow).await?;
         let Some(first) = seen.iter().find(|s| s.boot.is_set()).or(seen.first()) else {
             let why = "no adapter function has `iSCSIBoot`; use `boot.via: redfish_override` or a hook";
             return if want.is_clear() { Ok(()) } else { Err(Fault::refused(format!("{}: {why}", self.shown(&place.url)))) };
@@ -225,7 +242,8 @@ impl Line {
             }
             None => seen.function.url.clone(),
         };
-        let answer = self.patch(&url, &Value::Object(body), None, deadline).await?;
+        let known = settings.is_none().then_some(&*seen.answer);
+        let answer = self.patch(&url, &Value::Object(body), known, deadline).await?;
         if settings.is_some() {
             *seen.function.written() = Some(want.clone());
         }
@@ -233,13 +251,13 @@ impl Line {
     }
 
     /// The functions that matter, as they are now; those with a target set come first among equals in the BMC's order.
-    async fn functions(&self, place: &Place, system: Option<&System>, afresh: bool) -> Result<Vec<Seen>, Fault> {
+    async fn functions(&self, place: &Place, system: Option<&System>, how: Read) -> Result<Vec<Seen>, Fault> {
         let mut known = place.iscsi.lock().await;
-        if let Some(functions) = known.as_ref().filter(|_| !afresh) {
+        if let Some(functions) = known.as_ref().filter(|_| how != Read::Walking) {
             let mut seen = Vec::with_capacity(functions.len());
             for function in functions {
-                let answer = self.get(&function.url).await.map_err(Fault::from)?;
-                seen.extend(self.seen(Arc::clone(function), &answer).await?);
+                let answer = if how == Read::JustNow { self.get_recent(&function.url).await } else { self.get(&function.url).await };
+                seen.extend(self.seen(Arc::clone(function), answer.map_err(Fault::from)?).await?);
             }
             return Ok(seen);
         }
@@ -275,9 +293,12 @@ impl Line {
             }
         }
         if seen.iter().any(|s: &Seen| s.boot.is_set()) {
-            seen.retain(|s| s.boot.is_set());
+            // Those that open something first; each look asks the others too, as far as there are not too many.
+            seen.sort_by_key(|s| !s.boot.is_set());
+            let set = seen.iter().filter(|s| s.boot.is_set()).count();
+            seen.truncate(set.max(ASKED_MAX));
         } else {
-            seen.truncate(1);
+            seen.truncate(ASKED_MAX);
         }
         Ok(seen)
     }
@@ -290,7 +311,7 @@ impl Line {
                 let known = before.iter().find(|f| f.url == url).cloned();
                 let function = known.unwrap_or_else(|| Arc::new(Function { url, written: Mutex::default() }));
                 match self.get(&function.url).await {
-                    Ok(answer) => seen.extend(self.seen(function, &answer).await?),
+                    Ok(answer) => seen.extend(self.seen(function, answer).await?),
                     Err(trouble) if trouble.says_missing() => {}
                     Err(trouble) => return Err(trouble.into()),
                 }
@@ -300,7 +321,7 @@ impl Line {
     }
 
     /// `None`: it has no `iSCSIBoot`.
-    async fn seen(&self, function: Arc<Function>, answer: &Answer) -> Result<Option<Seen>, Fault> {
+    async fn seen(&self, function: Arc<Function>, answer: Arc<Answer>) -> Result<Option<Seen>, Fault> {
         let body: FunctionBody = answer.parse(&self.shown(&function.url))?;
         let Some(mut boot) = body.boot.clone() else { return Ok(None) };
         boot.asks_dhcp = boot.by_dhcp == Some(true) && body.mode.as_deref() == Some("iSCSI");
@@ -314,7 +335,7 @@ impl Line {
             }
         }
         boot.asks_dhcp = boot.by_dhcp == Some(true) && body.mode.as_deref() == Some("iSCSI");
-        Ok(Some(Seen { function, body, boot }))
+        Ok(Some(Seen { function, answer, body, boot }))
     }
 }
 

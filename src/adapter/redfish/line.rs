@@ -34,6 +34,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 const REDIRECTS_MAX: u32 = 3;
 
+/// A look at a machine reads its system and its adapter functions.
+const RECENT: usize = 4;
+/// So old may an answer be that a change is written by.
+const JUST_NOW: Duration = Duration::from_secs(2);
+
 /// An answer, read whole. A body that broke off after the status is an empty body.
 pub(super) struct Answer {
     pub status: StatusCode,
@@ -83,6 +88,8 @@ pub(super) struct Line {
     trust: TlsTrust,
     name: String,
     pace: Pace,
+    /// The last answers to reads, until something is changed.
+    recent: Mutex<Vec<(Url, Instant, Arc<Answer>)>>,
     /// When anything last came back from it, whatever it was.
     heard_at: Mutex<Option<Instant>>,
     gate: Semaphore,
@@ -104,6 +111,7 @@ impl Line {
             root: OnceCell::new(),
             places: Mutex::default(),
             pace: Pace::default(),
+            recent: Mutex::default(),
             heard_at: Mutex::default(),
             gate: Semaphore::new(limits.requests_at_once.max(1)),
             address,
@@ -206,14 +214,33 @@ impl Line {
     }
 
     /// Read, with the session. Any status but success is an error.
-    pub(super) async fn get(&self, url: &Url) -> Result<Answer, Trouble> {
+    pub(super) async fn get(&self, url: &Url) -> Result<Arc<Answer>, Trouble> {
         let auth = self.authorised().await?;
-        match self.fetch(url, &auth).await {
+        let answer = match self.fetch(url, &auth).await {
             Err(trouble) if trouble.status == Some(StatusCode::UNAUTHORIZED) => {
                 let auth = self.renewed(&auth).await?;
                 self.fetch(url, &auth).await
             }
             result => result,
+        };
+        let answer = Arc::new(answer?);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|(known, ..)| known != url);
+        recent.truncate(RECENT - 1);
+        recent.insert(0, (url.clone(), Instant::now(), Arc::clone(&answer)));
+        Ok(answer)
+    }
+
+    /// The same for what only says how a change is to be written: the look that let the change be made has read it just now,
+    /// and where the BMC gives ETags, what has changed since is not overwritten. No look may use it.
+    pub(super) async fn get_recent(&self, url: &Url) -> Result<Arc<Answer>, Trouble> {
+        let known = {
+            let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.iter().find(|(known, at, _)| known == url && at.elapsed() < JUST_NOW).map(|(.., answer)| Arc::clone(answer))
+        };
+        match known {
+            Some(answer) => Ok(answer),
+            None => self.get(url).await,
         }
     }
 
@@ -289,6 +316,7 @@ impl Line {
         if let Some(tag) = if_match.and_then(|tag| HeaderValue::from_str(tag).ok()) {
             headers.insert(header::IF_MATCH, tag);
         }
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut gate = Gate::default();
         if *method != Method::DELETE {
             // A body on DELETE has put keep-alive connections out of step.

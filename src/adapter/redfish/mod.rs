@@ -14,6 +14,7 @@ mod boot;
 mod facts;
 mod iscsi;
 mod line;
+mod look;
 mod message;
 mod pace;
 pub mod quirks;
@@ -178,7 +179,7 @@ impl Redfish {
     }
 
     /// A short reading, and the ComputerSystem that it was made from.
-    async fn described(&self, at: &BmcEndpoint) -> Result<(SystemReport, line::Answer), Fault> {
+    async fn described(&self, at: &BmcEndpoint, asked: Further) -> Result<(SystemReport, Arc<line::Answer>), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
         let (look, answer) = line.look_closely(&place).await?;
@@ -191,16 +192,17 @@ impl Redfish {
             Some(ability) => reset::known(&line.allowable(&place, &ability).await?),
             None => Some(Vec::new()),
         };
-        let iscsi_boot = line.iscsi_boot(&place, Some(&system), true).await?;
+        let iscsi_boot = if asked.iscsi_boot { line.iscsi_boot(&place, Some(&system), true).await? } else { None };
         let abilities = BmcAbilities {
             reset_types,
             iscsi_boot: iscsi_boot.is_some(),
+            iscsi_boot_unread: !asked.iscsi_boot,
             boot_progress: reading.boot_progress.is_some(),
             override_targets: look.boot.as_ref().map(|b| wire::words(b.targets.as_ref())).unwrap_or_default(),
         };
-        let facts = line.facts(&system).await?;
+        let facts = line.facts(&system, asked).await?;
         let system = line.address.bare(&place.url);
-        Ok((SystemReport { reading, facts, abilities, iscsi_boot, system, in_full: false, unread: Vec::new() }, answer))
+        Ok((SystemReport { reading, facts, abilities, iscsi_boot, asked, system, in_full: false, unread: Vec::new() }, answer))
     }
 }
 
@@ -221,14 +223,15 @@ impl Bmc for Redfish {
         self.line(at).is_ok_and(|line| line.heard_since(since.into()))
     }
 
-    async fn report(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
+    async fn report(&self, at: &BmcEndpoint, asked: Further) -> Result<SystemReport, Fault> {
         let (line, began) = (self.line(at)?, Instant::now());
-        Ok(self.described(at).await.map_err(|fault| line.unless_heard(began, fault))?.0)
+        Ok(self.described(at, asked).await.map_err(|fault| line.unless_heard(began, fault))?.0)
     }
 
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
-        let (mut report, answer) = self.described(at).await?;
-        let line = self.line(at)?;
+        let (line, began) = (self.line(at)?, Instant::now());
+        let described = self.described(at, Further::ALL).await;
+        let (mut report, answer) = described.map_err(|fault| line.unless_heard(began, fault))?;
         let body = answer.parse(&report.system)?;
         let walk = line.survey(&report.system, &body, &mut report.facts);
         let too_long = || format!("reading it took longer than {} s", survey::FULL_TIME.as_secs());

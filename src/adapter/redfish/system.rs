@@ -8,7 +8,7 @@ use super::wire::{Item, Link, Word, flag, list, part, paths, text, words};
 use crate::model::{BootOverride, BootProgress, Fault, Identity, PowerState, SystemReading};
 use reqwest::Url;
 use serde::Deserialize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the ServiceRoot links to.
@@ -148,6 +148,8 @@ pub(super) struct ResetAbility {
 /// One system and what is remembered of it between requests.
 pub(super) struct Place {
     pub url: Url,
+    /// The last answer and what it meant: most looks find the very same text.
+    last: Mutex<Option<(Arc<Answer>, Arc<Look>)>>,
     reset: Mutex<Option<Arc<ResetAbility>>>,
     /// The allowable values that ActionInfo gave.
     pub(super) by_info: tokio::sync::OnceCell<Vec<String>>,
@@ -161,6 +163,7 @@ impl Place {
     fn new(url: Url) -> Place {
         Place {
             url,
+            last: Mutex::default(),
             reset: Mutex::default(),
             by_info: tokio::sync::OnceCell::new(),
             iscsi: tokio::sync::Mutex::default(),
@@ -172,7 +175,13 @@ impl Place {
         self.reset.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, look: &Look) {
+    pub(super) fn meaning(&self, answer: &Answer) -> Option<Arc<Look>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(known, _)| known.body == answer.body).map(|(_, look)| Arc::clone(look))
+    }
+
+    pub(super) fn remember(&self, answer: &Arc<Answer>, look: &Arc<Look>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(answer), Arc::clone(look)));
         let ability = look.reset_ability();
         let mut known = self.reset.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_deref() != ability.as_ref() {
@@ -302,34 +311,6 @@ impl Line {
                 )))
             }
         }
-    }
-
-    /// Read a system: one GET.
-    pub(super) async fn look(&self, place: &Place) -> Result<Look, Fault> {
-        Ok(self.look_closely(place).await?.0)
-    }
-
-    /// The same, with the answer for those who need more of it.
-    pub(super) async fn look_closely(&self, place: &Place) -> Result<(Look, Answer), Fault> {
-        let answer = self.get(&place.url).await.map_err(Fault::from)?;
-        let mut look: Look = answer.parse(&self.shown(&place.url))?;
-        place.remember(&look);
-        if place.override_pending.load(Ordering::Relaxed) {
-            self.overlay_pending(&mut look).await?;
-        }
-        Ok((look, answer))
-    }
-
-    /// `override_behind_settings`: what we wrote to the settings resource is what the next start will use.
-    async fn overlay_pending(&self, look: &mut Look) -> Result<(), Fault> {
-        let Some(path) = look.settings.as_ref().and_then(|s| s.object.0.as_deref()) else { return Ok(()) };
-        let url = self.address.url(path)?;
-        let pending: Look = self.get(&url).await.map_err(Fault::from)?.parse(&self.shown(&url))?;
-        if let (Some(boot), Some(now)) = (pending.boot, look.boot.as_mut()) {
-            now.target = boot.target.or(now.target.take());
-            now.enabled = boot.enabled.or(now.enabled.take());
-        }
-        Ok(())
     }
 
     /// A collection's members: links, without those that cannot be read as links. `None`: the BMC does not show it.

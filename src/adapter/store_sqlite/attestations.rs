@@ -44,7 +44,7 @@ fn latest(db: &Connection, node: NodeId) -> Result<Option<Attestation>, Failure>
 /// The machine was seen running at `at`: an unused word is over. Whatever stands here by now was given before, whatever its
 /// time says: a clock may have been set back since. So is one that a switchover uses: its resume asks.
 pub(super) fn withdraw(db: &Connection, node: NodeId, at: Time) -> Result<(), Failure> {
-    let sql = "UPDATE attestations SET expires_at = ?2 WHERE node = ?1 AND expires_at > ?2";
+    let sql = "UPDATE attestations SET expires_at = MIN(expires_at, at, ?2) WHERE node = ?1";
     db.prepare_cached(sql)?.execute(params![node.to_string(), at.0])?;
     Ok(())
 }

@@ -8,6 +8,8 @@ use crate::model::*;
 use crate::ports::{Deadline, Inventory, StoreError};
 use async_trait::async_trait;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Why an import changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +45,23 @@ impl SqliteStore {
     /// # Errors
     /// [`ImportError::Problems`] names all that is wrong with the documents.
     pub fn import(&self, documents: Vec<NodeRecord>, mode: ImportMode) -> Result<Imported, ImportError> {
+        self.import_detaching(documents, mode, BTreeSet::new())
+    }
+
+    /// The same, and it may take volumes, connectors and instances from these nodes ([`Fleet::import_detaching`]).
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::import`].
+    pub fn import_detaching(
+        &self,
+        documents: Vec<NodeRecord>,
+        mode: ImportMode,
+        detach: BTreeSet<NodeId>,
+    ) -> Result<Imported, ImportError> {
         let outcome = self.write(move |db| {
             let before = fleet(db)?;
             let mut after = before.clone();
-            let outcome = after.import(documents, mode, floor(db)?);
+            let outcome = after.import_detaching(documents, mode, floor(db)?, &detach);
             if let Ok(done) = &outcome {
                 rows::write_difference(db, &before, &after)?;
                 raise_floor(db, done.floor)?;
@@ -84,8 +99,20 @@ impl SqliteStore {
     /// # Errors
     /// [`FaultKind::Refused`] for an unknown node and for one that a run holds.
     pub fn remove_node(&self, id: NodeId) -> Result<NodeRecord, Fault> {
+        self.remove_by(id, Fleet::remove)
+    }
+
+    /// The same for a node without instance, volumes and debt ([`Fleet::remove_empty`]).
+    ///
+    /// # Errors
+    /// [`FaultKind::Refused`] as there, and for a node that has any of them.
+    pub fn remove_empty_node(&self, id: NodeId) -> Result<NodeRecord, Fault> {
+        self.remove_by(id, Fleet::remove_empty)
+    }
+
+    fn remove_by(&self, id: NodeId, remove: fn(&mut Fleet, NodeId) -> Result<NodeRecord, Fault>) -> Result<NodeRecord, Fault> {
         Ok(self.write(move |db| {
-            let removed = change(db, &rows::record(db, id)?, |fleet| fleet.remove(id))?;
+            let removed = change(db, &rows::record(db, id)?, |fleet| remove(fleet, id))?;
             raise_floor(db, removed.floor_after())?;
             Ok(removed)
         })?)
@@ -104,8 +131,8 @@ impl Inventory for SqliteStore {
         Ok(fleet?)
     }
 
-    async fn node(&self, id: NodeId) -> Result<Node, Fault> {
-        self.reader().wait_async(false, move |db| rows::node(db, id)).await?.ok_or_else(|| no_node(id))
+    async fn node(&self, id: NodeId) -> Result<Arc<Node>, Fault> {
+        self.reader().wait_async(false, move |db| rows::shared_node(db, id)).await?.ok_or_else(|| no_node(id))
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {
@@ -132,12 +159,14 @@ impl Inventory for SqliteStore {
 
     async fn learn(&self, id: NodeId, report: &SystemReport, at: Time) -> Result<(), Fault> {
         let report = report.clone();
+        // Rule S1: an On that any command saw ends what people said before, whatever becomes of the rest.
+        if report.reading.power.runs() {
+            self.inner.writer.wait_async(true, move |db| attestations::withdraw(db, id, at)).await?;
+        }
         let work = move |db: &Connection| {
             let mut before = Fleet::default();
             before.nodes.extend(rows::node(db, id)?.map(|node| (id, node)));
-            change(db, &before, |fleet| fleet.learn(id, &report, at))?;
-            // Rule S1: an On that any command saw ends what people said before.
-            if report.reading.power.runs() { attestations::withdraw(db, id, at) } else { Ok(()) }
+            change(db, &before, |fleet| fleet.learn(id, &report, at))
         };
         Ok(self.inner.writer.wait_async(true, work).await?)
     }

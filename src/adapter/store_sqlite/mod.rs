@@ -113,6 +113,12 @@ impl SqliteStore {
         self.inner.reader.as_ref().unwrap_or(&self.inner.writer)
     }
 
+    /// The file that it is in, as SQLite has it open. None: in memory.
+    pub fn file(&self) -> Option<std::path::PathBuf> {
+        let path = self.read(|db| Ok(db.path().map(str::to_owned)));
+        path.ok().flatten().filter(|p| !p.is_empty()).map(Into::into)
+    }
+
     /// When the store was made.
     ///
     /// # Errors

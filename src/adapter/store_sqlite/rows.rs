@@ -6,8 +6,10 @@ use crate::model::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 pub(super) fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
     serde_json::from_str(body).map_err(|e| Failure::Undone(format!("a record in the store cannot be read: {e}")))
@@ -22,6 +24,7 @@ fn column(generation: Generation) -> Result<i64, Failure> {
 }
 
 /// A node's row with its power mark, before it is taken apart.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct NodeRow {
     body: String,
     mark: Option<MarkRow>,
@@ -90,6 +93,31 @@ fn mark(reset: &str, sent_at: i64, lands_by: i64) -> Result<PowerMark, Failure> 
     let known = ResetType::ALL.into_iter().find(|r| r.as_str() == reset);
     let reset = known.ok_or_else(|| Failure::Undone(format!("a power mark in the store has the reset type `{reset}`")))?;
     Ok(PowerMark { reset, sent_at: Time(sent_at), lands_by: Time(lands_by) })
+}
+
+/// How many nodes are kept taken apart: those of a large run.
+const KEPT: usize = 16_384;
+
+thread_local! {
+    /// What this thread has taken apart, each beside the text that it was made from. It is never asked whether a record has
+    /// changed, only whether a text that was just read is one whose meaning is known.
+    static MEANINGS: RefCell<HashMap<NodeId, (NodeRow, Arc<Node>)>> = RefCell::default();
+}
+
+/// The same, for those who only look: most looks find the very same text.
+pub(super) fn shared_node(db: &Connection, id: NodeId) -> Result<Option<Arc<Node>>, Failure> {
+    let Some(row) = NodeRow::one(db, id)? else { return Ok(None) };
+    MEANINGS.with_borrow_mut(|known| {
+        if let Some((_, node)) = known.get(&id).filter(|(text, _)| *text == row) {
+            return Ok(Some(Arc::clone(node)));
+        }
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        let node = Arc::new(row.clone().node()?);
+        known.insert(id, (row, Arc::clone(&node)));
+        Ok(Some(node))
+    })
 }
 
 pub(super) fn node(db: &Connection, id: NodeId) -> Result<Option<Node>, Failure> {

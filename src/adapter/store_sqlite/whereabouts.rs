@@ -3,6 +3,7 @@
 //! records that are older than the machines (rule S2).
 
 use rusqlite::Connection;
+use std::cell::OnceCell;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 pub(super) struct Whereabouts {
     path: PathBuf,
     file: (u64, u64),
+    /// What this process has put beside it.
+    rescued: OnceCell<PathBuf>,
 }
 
 fn file(seen: &Metadata) -> (u64, u64) {
@@ -21,7 +24,7 @@ impl Whereabouts {
     pub(super) fn of(connection: &Connection) -> Option<Whereabouts> {
         let path = PathBuf::from(connection.path().filter(|p| !p.is_empty())?);
         let file = file(&path.metadata().ok()?);
-        Some(Whereabouts { path, file })
+        Some(Whereabouts { path, file, rescued: OnceCell::new() })
     }
 
     /// # Errors
@@ -37,14 +40,21 @@ impl Whereabouts {
             }
             Err(_) => {}
         }
-        let mut rescued = self.path.clone().into_os_string();
-        rescued.push(format!(".rescued-{}", std::process::id()));
-        let rescued = PathBuf::from(rescued);
-        let there = rescued.exists() || connection.execute("VACUUM INTO ?1", [rescued.to_string_lossy()]).is_ok();
-        let kept = match there {
-            true => format!("what it held is in `{}`: put that back under the name before anything else is done", rescued.display()),
-            false => "what it held could not be written beside it".to_owned(),
+        let kept = match self.rescued.get().cloned().or_else(|| self.rescue(connection)) {
+            Some(there) => format!("what it held is in `{}`: put that back under the name before anything else is done", there.display()),
+            None => "what it held could not be written beside it".to_owned(),
         };
         Err(format!("somebody has removed the store `{shown}` while it was in use; nothing more is done. {kept}"))
+    }
+
+    fn rescue(&self, connection: &Connection) -> Option<PathBuf> {
+        let free = |n: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".rescued-{}-{n}", std::process::id()));
+            Some(PathBuf::from(name)).filter(|path| !path.exists())
+        };
+        let path = (1..1_000).find_map(free)?;
+        connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]).ok()?;
+        Some(self.rescued.get_or_init(|| path).clone())
     }
 }

@@ -18,6 +18,10 @@ pub enum InventoryCommand {
         /// Nodes that the files do not name are removed
         #[arg(long)]
         replace: bool,
+        /// Take volumes, connectors and instance from this node where the files do not have them there; only from a machine
+        /// that is seen off, or attested to be
+        #[arg(long, value_name = "NODE", value_delimiter = ',')]
+        detach: Vec<String>,
     },
     /// Write all nodes
     Export {
@@ -52,8 +56,13 @@ pub enum InventoryCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Forget a node. One that has an instance, volumes or a debt is refused
     Remove {
         node: String,
+        /// With its instance, volumes and debt. Where it has volumes or an instance, only a machine that is seen off, or
+        /// attested to be
+        #[arg(long)]
+        force: bool,
     },
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn survey(global: &Global, site: &Site, ids: BTreeSet<NodeId>, 
     let before = site.store.fleet().await?;
     let looks = site.looks();
     let mut asking = Asking::new(global, Depth::Full);
-    let gathered = looks.ask(Depth::Full, at_once, |_| ids, |count, total| asking.tell(count, total)).await;
+    let gathered = looks.ask((Depth::Full, Further::ALL), at_once, |_| ids, |count, total| asking.tell(count, total)).await;
     asking.end();
     looks.close().await;
     let gathered = gathered?;

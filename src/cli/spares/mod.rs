@@ -37,7 +37,7 @@ async fn size(global: &Global, args: &SizeArgs) -> Result<ExitCode, Failure> {
     };
     sizing.groups.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(path) = &args.plot {
-        files::write_whole(path, svg(&sizing).as_bytes())?;
+        files::write_whole(path, files::Kind::Drawing, svg(&sizing).as_bytes())?;
     }
     output::print(global, || render(&sizing, output::width()), || json!(sizing));
     Ok(ExitCode::Done)

@@ -57,6 +57,9 @@ pub enum LeftOutCode {
     BootUnsupported,
     /// Its adapter opens another volume than the inventory says.
     BootMismatch,
+    /// It is Off and its adapter opens nothing, though the inventory has its boot volume there: as a switchover leaves its
+    /// source.
+    BootCleared,
     /// A fence agent's options speak of something that it lacks.
     FenceIncomplete,
     /// A fence agent would switch off another node as well.

@@ -1,6 +1,7 @@
 //! What the two machines' firmware opens, before and after.
 
 use super::*;
+use crate::model::gate_table::gates;
 
 #[derive(Default)]
 pub(super) struct BootSteps {
@@ -69,7 +70,8 @@ impl Cook<'_> {
         };
         for node in [self.source, self.destination] {
             // What a silent source could do was never asked.
-            let never_read = node.id == self.source.id && self.is_silent() && node.facts_at.is_none();
+            let unread = node.facts_at.is_none() || node.abilities.iscsi_boot_unread;
+            let never_read = node.id == self.source.id && self.is_silent() && unread;
             if !node.abilities.iscsi_boot && !never_read {
                 let why = format!("`boot.via: redfish-iscsi` needs an adapter with iSCSIBoot, and the BMC of `{}` shows none", node.name);
                 return Err(self.left(LeftOutCode::BootUnsupported, why));
@@ -86,6 +88,16 @@ impl Cook<'_> {
             );
             return Err(self.left(LeftOutCode::BootMismatch, why));
         }
+        if self.is_off_and_cleared() && self.home.is_none() && !self.allow_boot_cleared {
+            let name = &self.source.name;
+            let why = format!(
+                "`{name}` is Off and its firmware opens nothing, but the inventory has the boot volume `{}` at it: another machine may have \
+                 that volume open since an earlier switchover (`coldswap runs` tells of them); correct the inventory, or, where `{name}` \
+                 really had it and booted otherwise, `--allow-boot-cleared {name}`",
+                boot_target.map_or("", |t| &t.volume_id)
+            );
+            return Err(self.left(LeftOutCode::BootCleared, why));
+        }
         let clear = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
         // Whatever it opened before, the way back leaves it opening nothing: a spare that opens a volume is no spare.
         let destination_was = clear.clone();
@@ -100,6 +112,14 @@ impl Cook<'_> {
                 landing: self.landing,
             }),
         })
+    }
+
+    /// As a switchover leaves its source. A machine that merely died keeps its boot configuration; of one whose adapters show
+    /// none nothing is known.
+    pub(super) fn is_off_and_cleared(&self) -> bool {
+        let live = self.fleet.live.get(&self.source.id);
+        let cleared = |boot: &BootSettings| boot.iscsi.as_ref().is_some_and(IscsiBoot::is_clear);
+        matches!(live, Some(Live::Answered { reading, boot }) if reading.power == PowerState::Off && cleared(boot))
     }
 
     /// The destination is told to boot as the source did, or from the network where the source says nothing.
@@ -132,4 +152,9 @@ impl Cook<'_> {
             }),
         }
     }
+}
+
+gates! {
+    "cleared source", "a source that is Off, opens nothing and has a boot volume in the records is left out unless a person says that this is right",
+        Closed, "that is how a switchover leaves its source: the volume may be open elsewhere", a_source_that_looks_switched_over_is_left_out;
 }

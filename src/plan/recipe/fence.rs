@@ -4,7 +4,7 @@ use super::hooks::render_sensitive;
 use super::*;
 use crate::model::gate_table::gates;
 use crate::plan::holdings::Holdings;
-use crate::runbook::{AgentTemplate, ExpressionError, SensitiveTemplate, VoucherTemplate};
+use crate::runbook::{AgentTemplate, SensitiveTemplate, VoucherTemplate};
 use std::collections::BTreeSet;
 
 /// How long a silent BMC is tried where the runbook says nothing. BMCs that restart answer nothing for minutes; in a
@@ -81,10 +81,15 @@ fn scope(runbook: &Runbook, fleet: &Fleet, source: NodeId) -> Scope {
     Scope::new(&runbook.vars).with("source", fleet, source)
 }
 
-fn render(agent: &AgentTemplate, scope: &Scope) -> Result<AgentCall, (String, ExpressionError)> {
+/// # Errors
+/// The option, and why it cannot be told.
+fn render(agent: &AgentTemplate, scope: &Scope) -> Result<AgentCall, (String, String)> {
     let option = |(name, value): (&String, _)| match render_sensitive(value, scope) {
+        Ok(Sensitive::Plain(text)) if NAMING_OPTIONS.contains(&option_name(name)) && text.trim().is_empty() => {
+            Err((name.clone(), "it is blank, and an agent that is told of none may switch any".to_owned()))
+        }
         Ok(value) => Ok((name.clone(), value)),
-        Err(error) => Err((name.clone(), error)),
+        Err(error) => Err((name.clone(), error.message)),
     };
     Ok(AgentCall { name: agent.name.clone(), options: agent.options.iter().map(option).collect::<Result<_, _>>()? })
 }
@@ -130,8 +135,8 @@ impl Cook<'_> {
         let mut calls = Vec::with_capacity(agents.len());
         for agent in agents {
             let name = &self.source.name;
-            let call = render(agent, &scope).map_err(|(option, error)| {
-                let why = format!("fence agent `{}`, option `{option}`, for `{name}`: {}", agent.name, error.message);
+            let call = render(agent, &scope).map_err(|(option, why)| {
+                let why = format!("fence agent `{}`, option `{option}`, for `{name}`: {why}", agent.name);
                 self.left(LeftOutCode::FenceIncomplete, why)
             })?;
             if let Some(other) = plugs.shared(&call, self.source.id) {
@@ -186,6 +191,8 @@ impl Cook<'_> {
 }
 
 gates! {
+    "named outlet", "a fence agent whose plug, nodename or ip is blank or missing for a source is not called; the source is left out",
+        Closed, "an agent that is told of no outlet may switch any", a_blank_plug_is_no_plug;
     "shared outlet", "a source whose fence agent would switch another node as well is left out",
         Closed, "a fence that takes a healthy machine down is worse than none", an_outlet_that_switches_another_node_is_refused;
 }

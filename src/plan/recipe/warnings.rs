@@ -20,6 +20,11 @@ impl Cook<'_> {
         if self.boot_via() == BootVia::None {
             warnings.push(format!("`boot.via: none`: nothing takes the boot configuration off `{name}`; its hooks must"));
         }
+        if self.boot_via() == BootVia::RedfishIscsi && self.home.is_none() && self.is_off_and_cleared() {
+            warnings.push(format!(
+                "`{name}` is Off and its firmware opens nothing; the command line says that it had the volumes all the same"
+            ));
+        }
         self.chap_warnings(steps, &mut warnings);
         for hook in self.runbook.hooks.iter().filter(|h| h.point != HookPoint::PostBoot && h.undo.is_none()) {
             warnings.push(format!("hook `{}` has no `undo`: a rollback leaves what it did", hook.name));

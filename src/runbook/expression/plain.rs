@@ -117,6 +117,7 @@ mod tests {
                 }
             }
         }
-        assert!(said > texts.len() * values.len() * values.len() / 3, "{said}");
+        // A fifth of them is told apart without the whole evaluator; most pairs of kinds are errors, which it leaves to that one.
+        assert!(said > texts.len() * values.len() * values.len() / 5, "{said}");
     }
 }

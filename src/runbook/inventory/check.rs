@@ -1,6 +1,7 @@
 //! From what an inventory says to records: defaults, ids, and what must not be there twice.
 
 use super::raw::*;
+use super::volume;
 use crate::diagnostic::{LineIndex, codes};
 use crate::model::*;
 use crate::runbook::beside;
@@ -28,7 +29,10 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     for connector in &raw.connectors {
         connector_fits(reading, &connector.value);
     }
-    raw.targets.iter().for_each(|target| properties_fit(reading, &target.value));
+    for target in &raw.targets {
+        properties_fit(reading, &target.value);
+        volume::names_fit(reading, &target.value);
+    }
     raw.labels.iter().for_each(|(key, value)| open_secret(reading, key, &value.value, &value.at, plain::WHERE_USED));
     let name = &name?.value;
     let id = raw.uuid.as_ref().map_or_else(|| NodeId::derived(name), |u| NodeId(u.value));
@@ -46,11 +50,13 @@ fn record(reading: &Reading<'_>, defaults: &RawNode, raw: &RawNode) -> Option<No
     node.identity = identity;
     node.provision_state = raw.provision_state.as_ref().or(defaults.provision_state.as_ref()).map_or_else(Default::default, |s| s.value);
     node.maintenance = raw.maintenance.as_ref().map(|reason| Maintenance { reason: reason.value.clone() });
+    node.debt = raw.debt.as_ref().map(|debt| debt.value.clone());
     node.instance = raw.instance.as_ref().map(|i| Instance { uuid: i.uuid, name: i.name.clone() });
     node.owner = text(|n| n.owner.as_ref());
     node.lessee = text(|n| n.lessee.as_ref());
     let connectors = raw.connectors.iter().map(|c| connector(id, &c.value)).collect();
-    let targets = raw.targets.iter().map(|t| target(reading.file, id, &t.value)).collect();
+    let targets: Vec<VolumeTarget> = raw.targets.iter().map(|t| target(reading.file, id, &t.value)).collect();
+    raw.targets.iter().zip(&targets).for_each(|(raw, target)| volume::boot_is_named(reading, &raw.value, target));
     Some(NodeRecord { node, connectors, targets })
 }
 

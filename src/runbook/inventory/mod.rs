@@ -1,10 +1,12 @@
 //! Inventories as files: nodes with their connectors and volumes, and the way back from records to a file.
 //!
-//! A file says what a node is. What runs and BMCs have found out (reservations, live facts, debts, power marks,
-//! generations) is not part of it and is neither read nor written.
+//! A file says what a node is. What runs and BMCs have found out (reservations, live facts, power marks, generations) is not
+//! part of it and is neither read nor written; but a debt is, because a machine that must not be powered on as it is
+//! must not in any other store either.
 
 mod check;
 mod raw;
+mod volume;
 mod write;
 
 pub use write::{Format, write_inventory};

@@ -32,6 +32,7 @@ pub struct RawNode {
     pub facts: Facts,
     pub read_facts: Option<(At<String>, Facts)>,
     pub maintenance: Option<At<String>>,
+    pub debt: Option<At<String>>,
     pub instance: Option<RawInstance>,
     pub owner: Option<At<String>>,
     pub lessee: Option<At<String>>,
@@ -162,6 +163,7 @@ fn node(f: &mut Fields<'_>) -> Option<RawNode> {
     );
     let reason = record("maintenance", |f| f.required("reason", "why", text("text")));
     node.maintenance = f.optional("maintenance", "it is in maintenance", reason);
+    node.debt = f.optional("debt", "what an earlier switchover owes this node, as `inventory export` writes it", text("text"));
     node.instance = f.optional(
         "instance",
         "what runs on it",

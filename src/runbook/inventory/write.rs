@@ -99,6 +99,7 @@ fn node(record: &NodeRecord) -> Out {
     e.put("facts", facts(&node.declared_facts));
     e.put("read_facts", read_facts(node));
     e.put("maintenance", node.maintenance.as_ref().map(|m| Out::Map(vec![("reason".to_owned(), Out::Text(m.reason.clone()))])));
+    e.text("debt", node.debt.as_deref());
     e.put("instance", node.instance.as_ref().and_then(instance));
     e.text("owner", node.owner.as_deref());
     e.text("lessee", node.lessee.as_deref());

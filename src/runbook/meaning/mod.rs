@@ -12,7 +12,7 @@ use super::raw::{RawPower, RawRunbook, RawVia};
 use super::shape::{At, Reading};
 use super::{BootPolicy, BootReady, Expression, Files, HardOff, Mode, Names, Pool, PowerPolicy, Runbook, Template};
 use crate::diagnostic::{Diagnostic, LineIndex, codes};
-use crate::model::{ProvisionState, Span};
+use crate::model::{Further, ProvisionState, Span};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use std::cell::{Cell, RefCell};
@@ -92,6 +92,7 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
         power,
         fence,
         vouchers,
+        further: further(check.reading.source, &boot),
         boot,
         hooks,
         limits,
@@ -100,6 +101,18 @@ pub(super) fn runbook(check: &Check<'_>, raw: &RawRunbook) -> Option<Runbook> {
         notify,
         report: raw.report.as_ref().map(|r| r.value.clone()),
     })
+}
+
+/// A fact can be used only by its name, so what the text does not name is not needed, however much else the word may mean
+/// in it. A firmware by any other name than the built-in one may be all of it (`firmware.*`).
+fn further(text: &[u8], boot: &BootPolicy) -> Further {
+    let named = |word: &str| text.windows(word.len()).any(|part| part == word.as_bytes());
+    Further {
+        architecture: named("architecture"),
+        secure_boot: named("secure_boot"),
+        bmc_firmware: named("firmware"),
+        iscsi_boot: matches!(boot.via, None | Some(super::BootVia::RedfishIscsi)),
+    }
 }
 
 impl Check<'_> {

@@ -155,7 +155,7 @@ impl<'s> World<'s> {
     fn answer(&mut self, query: &Query) -> (Observation, Span) {
         let (node, kind) = match query {
             Query::System(node) => (*node, Request::ReadSystem),
-            Query::Boot(node) | Query::Override(node) => (*node, Request::Read),
+            Query::Boot(node) | Query::BootAndOverride(node) | Query::Override(node) => (*node, Request::Read),
             Query::SameVolume(id) => {
                 let at = |t: &TargetId| self.fleet.targets.get(t).map(|t| t.node);
                 let own = at(id);

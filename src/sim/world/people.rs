@@ -160,10 +160,16 @@ impl World {
         self.open.values().any(|m| m.contains(&node))
     }
 
-    /// The machine was seen On: an unused word from before is over.
+    /// The machine was seen running: what was said of it before is over, used or not.
     pub fn withdraw(&mut self, node: NodeId, at: Time) {
-        if let Some(word) = self.attestations.get_mut(&node).filter(|w| w.used_by.is_none() && w.at <= at) {
+        if let Some(word) = self.attestations.get_mut(&node).filter(|w| w.at <= at) {
             word.expires_at = word.expires_at.min(at);
         }
+    }
+
+    /// From then on the machine runs, and some other command has seen it before its BMC fell silent again.
+    pub fn replug_seen(&mut self, node: NodeId, at: Time) {
+        self.replug(node, at);
+        self.queue.push(at, Happening::Seen(node));
     }
 }

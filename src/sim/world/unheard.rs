@@ -58,6 +58,7 @@ impl World {
                 | Happening::Feed(_)
                 | Happening::Replug(_)
                 | Happening::Stranger(_)
+                | Happening::Seen(_)
                 | Happening::Tamper(_)
                 | Happening::Attests(_)
                 | Happening::Dies(_)

@@ -27,6 +27,7 @@ fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) ->
         only: Vec::new(),
         exclude: Vec::new(),
         allow_storm: true,
+        allow_boot_cleared: Vec::new(),
         home: Default::default(),
     };
     plan(&book, &fleet, &request).unwrap_or_else(|e| panic!("{e:?}")).0

@@ -181,12 +181,12 @@ async fn power_in_maintenance_is_not_known_and_says_why() {
     let fleet = ironic.fleet().await.expect("a fleet");
     let maintained = fleet.find("bm02").expect("bm02");
     assert!(maintained.maintenance.as_ref().is_some_and(|m| m.reason.contains("power failure")));
-    let report = ironic.report(&maintained.bmc).await.expect("a report");
+    let report = ironic.report(&maintained.bmc, Further::ALL).await.expect("a report");
     assert_eq!(report.reading.power, PowerState::Unknown);
     assert!(report.reading.power_unknown.is_some_and(|why| why.contains("maintenance") && why.contains("power off")));
     let before = fake.asked().len();
     let serving = &fleet.find("bm01").expect("bm01").bmc;
-    assert_eq!(ironic.report(serving).await.expect("a report").reading.power, PowerState::On);
+    assert_eq!(ironic.report(serving, Further::ALL).await.expect("a report").reading.power, PowerState::On);
     assert_eq!(fake.asked().len(), before, "what was read a moment ago is not asked again");
     assert_eq!(ironic.read(serving).await.expect("a reading").power, PowerState::On);
     assert_eq!(fake.asked().len(), before + 1, "a look at one always asks");

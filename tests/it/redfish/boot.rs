@@ -39,6 +39,24 @@ fn iscsi(boot: IscsiBoot) -> BootSettings {
     BootSettings { iscsi: Some(boot), boot_override: None }
 }
 
+/// The look that let the change be made has read everything that the change needs. What was set is read anew.
+#[tokio::test]
+async fn a_change_is_written_by_what_was_read_just_before_and_read_back_afterwards() {
+    let fake = Fake::with_system(system()).await;
+    fake.instead(&format!("GET {SYSTEM}"), ok(system()).header("etag", "\"1\""));
+    fake.on(&format!("PATCH {SYSTEM}"), status(204));
+    let redfish = redfish();
+    redfish.read(&fake.at()).await.expect("a look");
+    let looked = fake.lines().len();
+    let pxe = BootOverride { target: Some("Pxe".into()), enabled: Some("Continuous".into()) };
+    let settings = BootSettings { iscsi: None, boot_override: Some(pxe) };
+    redfish.set_boot(&fake.at(), &settings, &Deadline::NONE).await.expect("set");
+    assert_eq!(fake.lines()[looked..], [format!("PATCH {SYSTEM}")]);
+    assert_eq!(fake.commands()[0].header("if-match"), Some("\"1\""), "what changed since is not overwritten");
+    redfish.set_boot(&fake.at(), &settings, &Deadline::NONE).await.expect("set");
+    assert_eq!(fake.lines()[looked + 1..], [format!("GET {SYSTEM}"), format!("PATCH {SYSTEM}")], "after a change nothing is known");
+}
+
 #[tokio::test]
 async fn the_function_that_has_a_target_is_the_one_and_is_found_once() {
     let fake = with_functions(&[json!({"NetDevFuncType": "Ethernet"}), boot(""), boot("iqn.vol")]).await;
@@ -48,7 +66,7 @@ async fn the_function_that_has_a_target_is_the_one_and_is_found_once() {
     assert_eq!(seen, want);
     let walked = fake.lines().len();
     redfish.iscsi_boot(&fake.at()).await.expect("look");
-    assert_eq!(fake.lines()[walked..], [format!("GET {NDF}/3")]);
+    assert_eq!(fake.lines()[walked..], [format!("GET {NDF}/3"), format!("GET {NDF}/2")], "and the one that could have one by now");
 
     let fake = with_functions(&[json!({}), boot(""), boot("")]).await;
     assert!(redfish.iscsi_boot(&fake.at()).await.expect("look").expect("the first that could").is_clear());
@@ -198,7 +216,7 @@ async fn a_function_that_cannot_be_read_leaves_open_what_it_opens() {
     for (status_code, passed_over) in [(404, true), (405, true), (501, true), (503, false), (500, false), (429, false), (403, false)] {
         let fake = with_functions(&[boot(""), boot("iqn.2026-01.example:other")]).await;
         fake.instead(&format!("GET {NDF}/2"), status(status_code));
-        let seen = redfish().report(&fake.at()).await;
+        let seen = redfish().report(&fake.at(), Further::ALL).await;
         assert_eq!(seen.is_ok(), passed_over, "{status_code}: {seen:?}");
         if let Err(fault) = seen {
             assert!(!fault.is_silence(), "{status_code}: {fault}");
@@ -211,7 +229,7 @@ async fn a_target_that_a_dhcp_server_names_is_a_target() {
     let by_dhcp = |mode: &str, flag: bool| json!({"BootMode": mode, "iSCSIBoot": {"PrimaryTargetName": "", "TargetInfoViaDHCP": flag}});
     for (mode, flag, clear) in [("iSCSI", true, false), ("iSCSI", false, true), ("PXE", true, true)] {
         let fake = with_functions(&[by_dhcp(mode, flag)]).await;
-        let seen = redfish().report(&fake.at()).await.expect("a report").iscsi_boot.expect("a function");
+        let seen = redfish().report(&fake.at(), Further::ALL).await.expect("a report").iscsi_boot.expect("a function");
         assert_eq!(seen.is_clear(), clear, "{mode} {flag}: {seen:?}");
     }
     let fake = with_functions(&[by_dhcp("iSCSI", true)]).await;

@@ -46,7 +46,7 @@ async fn each_tree_gives_its_facts_and_nothing_is_missed() {
 #[tokio::test]
 async fn a_short_reading_asks_for_nothing_that_only_a_full_one_gives() {
     let (fake, at, _) = served("modern").await;
-    let report = redfish().report(&at).await.expect("a report");
+    let report = redfish().report(&at, Further::ALL).await.expect("a report");
     assert!(!report.in_full && report.facts.network == NetworkFacts::default());
     let lines = fake.lines();
     for part in ["Storage", "Ports", "Drives", "UpdateService", "PCIe", "Processors/GPU"] {
@@ -54,6 +54,29 @@ async fn a_short_reading_asks_for_nothing_that_only_a_full_one_gives() {
     }
     // System, SecureBoot, Manager, Processors and one of them; interfaces, one by one, and the chassis for their iSCSI boot.
     assert_eq!(lines.len(), 12, "{lines:#?}");
+}
+
+/// And of a short one no more than the runbook speaks of.
+#[tokio::test]
+async fn what_no_rule_speaks_of_is_not_asked_for() {
+    let (fake, at, case) = served("modern").await;
+    let nothing = Further { architecture: false, secure_boot: false, bmc_firmware: false, iscsi_boot: false };
+    let report = redfish().report(&at, nothing).await.expect("a report");
+    // The way to the only system, and the system.
+    assert_eq!(fake.lines().len(), 3, "{:#?}", fake.lines());
+    let facts: Facts = serde_json::from_value(case["facts"].clone()).expect("facts");
+    let same = |name: &str| assert_eq!(report.facts.get(name), facts.get(name), "{name}");
+    ["manufacturer", "model", "cpu.model", "cpu.count", "memory_mib", "boot_mode", "firmware.bios"].iter().for_each(|name| same(name));
+    assert!(report.facts.secure_boot.is_none() && report.abilities.iscsi_boot_unread && !report.abilities.iscsi_boot);
+    // What is remembered of it from before is not lost, nor taken for new.
+    let mut node = Node::named("a", "http://a");
+    node.take_in(&redfish().report(&at, Further::ALL).await.expect("a report"), Time(1));
+    let known = node.clone();
+    node.take_in(&report, Time(2));
+    assert_eq!((&node.live_facts.secure_boot, &node.abilities), (&known.live_facts.secure_boot, &known.abilities));
+    assert_eq!((node.facts_at, node.further_at), (Some(Time(2)), Some(Time(1))));
+    let at = |name: &str| node.known_facts().into_iter().find(|f| f.name == name).and_then(|f| f.at);
+    assert_eq!((at("model"), at("secure_boot")), (Some(Time(2)), Some(Time(1))));
 }
 
 /// A count that rests on something that could not be read is unknown, never smaller; the rest is not touched, and the

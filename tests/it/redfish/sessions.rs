@@ -137,6 +137,6 @@ async fn an_address_with_a_prefix_is_one_bmc_among_many() {
     fake.on("GET /bmc/7/redfish/v1/Systems", ok(json!({"Members": [{"@odata.id": SYSTEM}]})));
     fake.on(&format!("GET /bmc/7{SYSTEM}"), ok(system()));
     let at = BmcEndpoint { address: format!("{}/bmc/7", fake.at().address), ..fake.unnamed() };
-    let report = redfish().report(&at).await.expect("report");
+    let report = redfish().report(&at, Further::ALL).await.expect("report");
     assert_eq!(report.system, SYSTEM);
 }

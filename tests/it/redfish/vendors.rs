@@ -28,7 +28,7 @@ async fn each_vendors_tree_gives_its_report() {
     let redfish = redfish();
     for (name, case) in CASES {
         let (_fake, at, case) = served(case).await;
-        let report = redfish.report(&at).await.unwrap_or_else(|f| panic!("{name}: {f}"));
+        let report = redfish.report(&at, Further::ALL).await.unwrap_or_else(|f| panic!("{name}: {f}"));
         let seen = serde_json::to_value(&report).expect("json");
         for part in ["reading", "facts", "abilities", "iscsi_boot", "system"] {
             assert_eq!(seen[part], case["expect"][part], "{name}: {part}");
@@ -45,7 +45,7 @@ async fn a_dgx_without_a_named_system_is_refused_and_its_baseboard_has_no_reset(
     let baseboard = BmcEndpoint { system: Some("/redfish/v1/Systems/HGX_Baseboard_0".into()), ..at };
     let fault = redfish.reset(&baseboard, ResetType::ForceOff, &Deadline::NONE).await.expect_err("no reset");
     assert!(fault.kind == FaultKind::Refused && fake.commands().is_empty(), "{fault}");
-    assert_eq!(redfish.report(&baseboard).await.expect("report").abilities.reset_types, Some(vec![]));
+    assert_eq!(redfish.report(&baseboard, Further::ALL).await.expect("report").abilities.reset_types, Some(vec![]));
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_count_with_a_part_missing_is_unknown_and_not_smaller() {
     for missing in [status(404), status(403), status(500), status(200).body("not json")] {
         let (fake, at, _) = served(CASES[4].1).await;
         fake.instead("GET /redfish/v1/Systems/DGX/Memory/3", missing.clone());
-        let facts = redfish().report(&at).await.expect("report").facts;
+        let facts = redfish().report(&at, Further::ALL).await.expect("report").facts;
         assert_eq!(facts.memory_mib, None, "{missing:?}");
     }
 }
@@ -69,7 +69,7 @@ async fn members_that_come_half_done_are_read_one_by_one() {
         fake.instead(&format!("GET {path}"), ok(links.clone()));
         fake.instead(&format!("GET {path}/1"), ok(one.clone()));
         fake.instead(&format!("GET {path}/2"), ok(one.clone()));
-        let cpu = redfish().report(&at).await.expect("report").facts.cpu;
+        let cpu = redfish().report(&at, Further::ALL).await.expect("report").facts.cpu;
         assert_eq!((cpu.count, cpu.cores, cpu.threads), (Some(2), Some(16), None));
     }
 }
@@ -77,5 +77,5 @@ async fn members_that_come_half_done_are_read_one_by_one() {
 #[tokio::test]
 async fn a_report_of_a_bmc_that_is_starting_is_no_report() {
     let fake = Fake::with_system(json!({"@odata.id": SYSTEM})).await;
-    assert_eq!(redfish().report(&fake.at()).await.expect_err("nothing known").kind, FaultKind::Answered);
+    assert_eq!(redfish().report(&fake.at(), Further::ALL).await.expect_err("nothing known").kind, FaultKind::Answered);
 }
