@@ -9,6 +9,8 @@ mod hook_command;
 mod hook_http;
 pub mod hooks;
 pub mod inventory_memory;
+pub mod ironic;
+pub mod openstack;
 mod process;
 pub mod redfish;
 pub mod secrets;

@@ -31,6 +31,9 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     if is_plan(&bytes.text) {
         return saved(global, args, &bytes.text, &go).await;
     }
+    if args.lab.is_none() {
+        super::site::changes(&super::site::config(global)?, "apply")?;
+    }
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
@@ -80,6 +83,7 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Err(Failure::usage(format!("a saved plan is carried out as it is; {belong}")));
     }
     let plan = read_plan(text).map_err(|why| Failure::refused(format!("`{name}` is no plan: {why}")))?;
+    super::site::changes(&super::site::config(global)?, "apply")?;
     let site = Site::open(global)?;
     let ports = site.ports();
     if plan.store != ports.store.id() {
@@ -175,6 +179,7 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
     let site = Site::of_id(global, &args.id)?;
+    site.changes("resume")?;
     let ports = site.ports();
     let run = RunId(args.id.clone());
     let Some(row) = ports.store.run(&run)? else { return Err(super::runs::unknown(&site, &args.id)) };

@@ -292,9 +292,9 @@ pub struct SwitchoverHow {
     /// The source is presumed bad: hard off at once, and rollback leaves it off
     #[arg(long)]
     pub disaster: bool,
-    /// How the machines learn what to boot
-    #[arg(long, default_value = "redfish-iscsi", value_parser = ["redfish-iscsi", "redfish-override", "none"])]
-    pub boot_via: String,
+    /// How the machines learn what to boot [default: redfish-iscsi, and inventory where Ironic keeps the nodes]
+    #[arg(long, value_parser = ["redfish-iscsi", "redfish-override", "inventory", "none"])]
+    pub boot_via: Option<String>,
     /// The source is off and its firmware opens nothing, and the inventory is right: it booted otherwise
     #[arg(long)]
     pub allow_boot_cleared: bool,

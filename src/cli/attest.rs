@@ -23,6 +23,7 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
     if expires == Span::ZERO || expires > EXPIRES_MAX {
         return Err(Failure::usage(format!("`--expires {expires}`: more than 0s and at most {EXPIRES_MAX}")));
     }
+    super::site::changes(&super::site::config(global)?, "attest")?;
     let site = Site::open(global)?;
     let ports = site.ports();
     let fleet = ports.inventory.fleet().await?;

@@ -6,7 +6,6 @@ use super::{Failure, files, output};
 use crate::diagnostic::Source;
 use crate::model::Fleet;
 use crate::plan::coverage::{Coverage, coverage, render, svg};
-use crate::ports::Inventory;
 use crate::report::ExitCode;
 use crate::runbook::{Runbook, Vars, read_runbook};
 use clap::Args;
@@ -64,7 +63,7 @@ pub async fn run(global: &Global, args: &CoverageArgs) -> Result<ExitCode, Failu
 /// The records of the store, as last read from the BMCs. A lab's machines are asked: nothing has read them before.
 async fn fleet(bench: &Bench, lab: bool) -> Result<Fleet, Failure> {
     if !lab {
-        return Ok(bench.site.store.fleet().await?);
+        return Ok(bench.site.inventory().fleet().await?);
     }
     let looks = bench.site.looks();
     let gathered = looks.gather(super::look::ASKED_AT_ONCE, |fleet| fleet.nodes.keys().copied().collect(), |_, _| ()).await;

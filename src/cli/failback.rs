@@ -34,6 +34,7 @@ struct Away {
 pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failure> {
     // A node may be called anything; only a lab's run says where it is kept.
     let site = if args.id.starts_with("lab-") { Site::of_id(global, &args.id)? } else { Site::open(global)? };
+    site.changes("failback")?;
     let away = find(&site, args).await?;
     if site.lab && global.store.is_none() {
         return Err(Failure::refused(format!("`{}` ran in a lab that has ended; its machines are gone", away.run)));

@@ -9,7 +9,7 @@ mod show;
 
 use super::args::{Global, InventoryArgs, InventoryCommand};
 use super::files::Kind;
-use super::site::Site;
+use super::site::{self, Site};
 use super::{Failure, files, output};
 use crate::adapter::store_sqlite::ImportError;
 use crate::diagnostic::did_you_mean;
@@ -25,6 +25,9 @@ use std::path::{Path, PathBuf};
 
 pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failure> {
     let looks_only = matches!(args.command, InventoryCommand::Export { .. } | InventoryCommand::List | InventoryCommand::Show { .. });
+    if !looks_only {
+        site::changes(&site::config(global)?, "inventory")?;
+    }
     let site = if looks_only { Site::open_to_read(global)? } else { Site::open(global)? };
     match args.command {
         InventoryCommand::Import { files, replace, detach } => import(global, &site, &files, replace, &detach).await,
@@ -85,7 +88,7 @@ async fn import(global: &Global, site: &Site, paths: &[PathBuf], replace: bool, 
 }
 
 async fn export(global: &Global, site: &Site, out: Option<&Path>) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
+    let fleet = site.inventory().fleet().await?;
     let wants_json = output::is_json(global) || out.and_then(Path::extension).is_some_and(|e| e == "json");
     let text = write_inventory(&fleet, if wants_json { Format::Json } else { Format::Yaml });
     match out {
@@ -124,8 +127,7 @@ fn edit(text: &str) -> Result<Edit, Failure> {
         "debt" if value.is_empty() => Ok(Edit::SettleDebt),
         "identity" if value.is_empty() => Ok(Edit::ForgetIdentity),
         "provision_state" => {
-            let states = [ProvisionState::Enroll, ProvisionState::Manageable, ProvisionState::Available, ProvisionState::Active];
-            let found = states.into_iter().find(|s| s.to_string() == value).map(Edit::ProvisionState);
+            let found = ProvisionState::SETTLED.into_iter().find(|s| s.to_string() == value).map(Edit::ProvisionState);
             found.ok_or_else(|| Failure::usage(format!("`{value}` is no provision state; enroll, manageable, available and active are")))
         }
         _ => {

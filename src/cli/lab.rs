@@ -37,7 +37,7 @@ impl Bench {
         let store = if kept || global.store.is_some() { fresh_store(global)? } else { SqliteStore::in_memory()? };
         let config = site::config(global)?;
         store.import(records, ImportMode::Merge).map_err(refused)?;
-        let site = Site { store, config, clock: Arc::new(SystemClock::new()), landing: Some(landing(&lab)), lab: true };
+        let site = Site { store, config, clock: Arc::new(SystemClock::new()), landing: Some(landing(&lab)), lab: true, ironic: None };
         Ok(Bench { site, _lab: Some(running) })
     }
 }

@@ -84,6 +84,10 @@ async fn afresh(
 
 /// Remember what BMCs said of themselves; what the inventory refused is given back.
 pub async fn remember(site: &Site, reports: &BTreeMap<NodeId, SystemReport>) -> Vec<(NodeId, Fault)> {
+    // Ironic remembers for itself.
+    if site.ironic.is_some() {
+        return Vec::new();
+    }
     // All at once: the store commits in groups.
     let learnt = reports.iter().map(|(node, report)| async move { (*node, site.store.learn(*node, report, site.now()).await) });
     let learnt = futures_util::future::join_all(learnt).await;

@@ -6,14 +6,16 @@ use super::{Failure, files, output};
 use crate::adapter::clock::SystemClock;
 use crate::adapter::fence_agent::{AgentOptions, FenceAgents};
 use crate::adapter::hooks::{HookOptions, Hooks};
+use crate::adapter::ironic::{self, Ironic, IronicOptions};
 use crate::adapter::redfish::{Redfish, RedfishOptions};
 use crate::adapter::secrets::SystemSecrets;
 use crate::adapter::store_sqlite::SqliteStore;
+use crate::diagnostic::codes;
 use crate::executor::{Looks, Ports, Records, Terms};
 use crate::model::*;
 use crate::plan::Landing;
-use crate::ports::{Clock, Secrets};
-use crate::runbook::{Config, NodeValues, StoreLocation, read_config};
+use crate::ports::{Bmc, Clock, Inventory, Secrets};
+use crate::runbook::{Config, InventoryKind, NodeValues, StoreLocation, read_config};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +31,21 @@ pub struct Site {
     pub landing: Option<Span>,
     /// Everything behind it is simulated.
     pub lab: bool,
+    /// Where nodes and volumes are recorded, if not in the store.
+    pub ironic: Option<Arc<Ironic>>,
+}
+
+/// A command that changes nodes, volumes or power, or goes on with what did.
+///
+/// # Errors
+/// The inventory can only be read.
+pub fn changes(config: &Config, what: &str) -> Result<(), Failure> {
+    if config.inventory == InventoryKind::Store {
+        return Ok(());
+    }
+    let code = codes::IRONIC_READ_ONLY;
+    Err(Failure::refused(format!("{code}: `{what}` is not supported yet with an inventory in Ironic; nothing was touched"))
+        .hint("`plan`, `explain`, `coverage`, `drill`, `spares size` and `inventory list|show|export` work with it"))
 }
 
 /// The configuration that applies: `--config`, or `coldswap.yaml` here, or the defaults.
@@ -108,7 +125,11 @@ impl Site {
     fn with(store: SqliteStore, config: Config) -> Result<Site, Failure> {
         // A lab's machines are gone when it ends; its store is for looking back.
         let lab = !store.id_prefix()?.is_empty();
-        Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab })
+        let ironic = match &config.inventory {
+            InventoryKind::Ironic { cloud } if !lab => Some(ironic::shared(cloud.clone(), IronicOptions::default())),
+            _ => None,
+        };
+        Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab, ironic })
     }
 
     /// The site that holds a run or plan: a lab's where the id says so.
@@ -125,12 +146,35 @@ impl Site {
 
     /// What is written down, and nothing to change it with.
     pub fn records(&self) -> Records {
-        Records::new(Arc::new(self.store.clone()), Arc::new(self.store.clone()), self.clock.clone())
+        Records::new(self.inventory(), Arc::new(self.store.clone()), self.clock.clone())
+    }
+
+    /// Nodes and volumes, wherever they are recorded.
+    pub fn inventory(&self) -> Arc<dyn Inventory> {
+        match &self.ironic {
+            Some(ironic) => Arc::<Ironic>::clone(ironic),
+            None => Arc::new(self.store.clone()),
+        }
+    }
+
+    /// As [`changes`]; a lab is its own.
+    ///
+    /// # Errors
+    /// The inventory can only be read.
+    pub fn changes(&self, what: &str) -> Result<(), Failure> {
+        if self.lab { Ok(()) } else { changes(&self.config, what) }
+    }
+
+    fn bmc(&self, secrets: Arc<dyn Secrets>) -> Arc<dyn Bmc> {
+        match &self.ironic {
+            Some(ironic) => Arc::<Ironic>::clone(ironic),
+            None => Arc::new(self.redfish(secrets)),
+        }
     }
 
     /// Ports that can only look.
     pub fn looks(&self) -> Looks {
-        Looks::new(self.records(), Arc::new(self.redfish(Arc::new(SystemSecrets::default()))))
+        Looks::new(self.records(), self.bmc(Arc::new(SystemSecrets::default())))
     }
 
     fn redfish(&self, secrets: Arc<dyn Secrets>) -> Redfish {
@@ -149,8 +193,8 @@ impl Site {
         let secrets: Arc<dyn Secrets> = Arc::new(SystemSecrets::default());
         let hooks = HookOptions { lab: self.lab, ..HookOptions::default() };
         Ports {
-            inventory: Arc::new(self.store.clone()),
-            bmc: Arc::new(self.redfish(secrets.clone())),
+            inventory: self.inventory(),
+            bmc: self.bmc(secrets.clone()),
             hooks: Arc::new(Hooks::new(hooks, secrets.clone())),
             agents: Arc::new(FenceAgents::new(AgentOptions { lab: self.lab, ..AgentOptions::default() }, secrets)),
             attestations: Arc::new(self.store.clone()),

@@ -79,6 +79,9 @@ pub struct SystemReading {
     /// What it does when mains power returns. None: it does not say, and it cannot be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_policy: Option<PowerRestorePolicy>,
+    /// Why `power` is unknown, where whoever was asked knows the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_unknown: Option<String>,
 }
 
 /// What a short reading asks for beside the ComputerSystem: each costs requests of its own, so a plan asks for what its

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 /// What a BMC showed when the snapshot was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every node answers: a box for each would cost more than it saves")]
 pub enum Live {
     /// The reading, and the boot configuration as far as it can be read.
     Answered { reading: SystemReading, boot: BootSettings },

@@ -11,28 +11,6 @@ use std::fmt;
 #[serde(transparent)]
 pub struct Generation(pub u64);
 
-/// Ironic's provision states, as far as a switchover meets them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProvisionState {
-    #[default]
-    Enroll,
-    Manageable,
-    Available,
-    Active,
-}
-
-impl fmt::Display for ProvisionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ProvisionState::Enroll => "enroll",
-            ProvisionState::Manageable => "manageable",
-            ProvisionState::Available => "available",
-            ProvisionState::Active => "active",
-        })
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Maintenance {
@@ -105,6 +83,8 @@ pub enum FactSource {
     Declared,
     /// Read from the BMC by somebody else, and taken over from a file.
     Imported,
+    /// As Ironic has it: found by its inspection, or read by its conductor.
+    Ironic,
 }
 
 impl fmt::Display for FactSource {
@@ -113,6 +93,7 @@ impl fmt::Display for FactSource {
             FactSource::Bmc => "bmc",
             FactSource::Declared => "declared",
             FactSource::Imported => "imported",
+            FactSource::Ironic => "ironic",
         })
     }
 }
@@ -177,6 +158,9 @@ pub struct Node {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub further_at: Option<Time>,
     pub generation: Generation,
+    /// The service that keeps this record, where it is not our own store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_by: Option<Box<Keeper>>,
 }
 
 impl Node {
@@ -208,6 +192,7 @@ impl Node {
             full_at: None,
             further_at: None,
             generation: Generation(0),
+            kept_by: None,
         }
     }
 
@@ -254,6 +239,9 @@ impl Node {
     pub fn known_facts(&self) -> Vec<KnownFact> {
         let of = |name: &str| {
             if self.live_facts.get(name).is_some() {
+                if self.kept_by.is_some() {
+                    return (FactSource::Ironic, self.facts_at);
+                }
                 // Cores and threads may be the full reading's: the older time is the one that can be vouched for.
                 let full = Facts::depth(name) == Depth::Full || matches!(name, "cpu.cores" | "cpu.threads");
                 let further = matches!(name, "cpu.architecture" | "secure_boot" | "firmware.bmc");
@@ -278,7 +266,13 @@ impl Node {
     /// A short reading replaces what it asks for, also by nothing, and leaves alone what only a full one gives. Where it
     /// shows other hardware than before, or than an import told, what only a full reading gives is forgotten: it was said
     /// of a machine that is not the same any more.
+    ///
+    /// The facts of a node that a service keeps came with its record, with the time of their own.
     pub fn take_in(&mut self, report: &SystemReport, at: Time) {
+        if self.kept_by.is_some() {
+            self.abilities = report.abilities.clone();
+            return;
+        }
         if report.in_full {
             (self.live_facts, self.full_at, self.imported) = (report.facts.clone().into(), Some(at), None);
         } else {
@@ -294,6 +288,14 @@ impl Node {
         }
         self.further_at = if report.in_full || report.asked == Further::ALL { None } else { self.further_at.or(self.facts_at) };
         self.facts_at = Some(at);
+    }
+
+    /// The command that reads its hardware again.
+    pub fn reread(&self) -> String {
+        match self.kept_by {
+            Some(_) => format!("openstack baremetal node inspect {}", self.name),
+            None => format!("coldswap inventory refresh {}", self.name),
+        }
     }
 
     /// Facts that a person declared and the BMC contradicts: name, declared, live.

@@ -64,6 +64,15 @@ impl VolumeType {
             VolumeType::NvmeTcp => "nvme_tcp",
         }
     }
+
+    /// The capability that Ironic asks of a node that boots from such a volume.
+    pub fn boot_capability(self) -> Option<&'static str> {
+        match self {
+            VolumeType::Iscsi => Some("iscsi_boot"),
+            VolumeType::FibreChannel | VolumeType::Fcoe => Some("fibre_channel_boot"),
+            VolumeType::Nfs | VolumeType::NvmeTcp => None,
+        }
+    }
 }
 
 /// A volume that a node uses.

@@ -230,7 +230,7 @@ fn judge_pinned(
     }
     let states: BTreeSet<ProvisionState> = runbook.pools.iter().flat_map(|p| p.provision_states.iter().copied()).collect();
     let takes = if states.is_empty() {
-        destination.provision_state != ProvisionState::Active
+        destination.provision_state.is_settled() && destination.provision_state != ProvisionState::Active
     } else {
         states.contains(&destination.provision_state)
     };

@@ -1,128 +1,16 @@
 //! Who can be switched over, and who could stand in: each refusal with its own code and a text that names the node
 //! and says what to do.
 
+mod codes;
+
+pub use codes::{LeftOutCode, SpareCode};
+
 use super::holdings::Holdings;
 use crate::model::gate_table::gates;
 use crate::model::*;
 use crate::runbook::{Mode, Runbook};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// Why a source is not switched over. Wire names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LeftOutCode {
-    /// It has no volume to move.
-    NoVolumes,
-    /// None of its volumes is the one to boot from, or the node is declared unable to boot from it.
-    NotVolumeBooted,
-    /// Another run holds it.
-    Reserved,
-    /// It is in maintenance for somebody else's reason.
-    Maintenance,
-    /// Something is owed for it after an earlier switchover.
-    InDebt,
-    /// One of its volumes is attached to another node as well.
-    SecondAttachment,
-    /// Its connectors belong to its hardware, and no hook does the zoning.
-    BurnedInConnectors,
-    /// Its BMC contradicts facts that were declared.
-    ContradictingFacts,
-    /// Its BMC does not answer.
-    Silent,
-    /// Its BMC does not answer in a disaster, and the runbook names nobody else who may vouch that it is off.
-    SilentInDisaster,
-    /// Its BMC is there and does not say what it is asked: a wrong password, a locked account, a certificate that is not
-    /// trusted, errors only.
-    BmcRefuses,
-    /// Another machine answers at its BMC's address.
-    WrongMachine,
-    /// Its BMC does not say which machine it speaks for.
-    Unidentified,
-    /// Its BMC does not allow ForceOff: it cannot be fenced.
-    CannotBeFenced,
-    /// Neither On nor Off.
-    PowerInTransition,
-    /// Its BMC answers but does not say whether the machine is on.
-    PowerUnknown,
-    /// The boot method that the runbook asks for cannot be used with it or its spare.
-    BootUnsupported,
-    /// Its adapter opens another volume than the inventory says.
-    BootMismatch,
-    /// It is Off and its adapter opens nothing, though the inventory has its boot volume there: as a switchover leaves its
-    /// source.
-    BootCleared,
-    /// A fence agent's options speak of something that it lacks.
-    FenceIncomplete,
-    /// A fence agent would switch off another node as well.
-    PlugShared,
-    /// No spare matches.
-    NoSpare,
-    /// Spares match, but all are taken or must stay behind.
-    SparesExhausted,
-    /// The destination named for it cannot serve.
-    DestinationUnfit,
-    /// The destination named for it does not match.
-    DestinationNotIdentical,
-    /// The destination named for it is another's destination already.
-    DestinationTaken,
-    /// Failback: that switchover did not end switched over, so that nothing is away from home.
-    NotSwitchedOver,
-    /// Failback: the volumes are at the original already.
-    AlreadyHome,
-    /// Failback: the volumes or the instance went on to somewhere else, or a node has left the inventory.
-    MovedOn,
-    /// Failback: the original is held by a run.
-    OriginalReserved,
-    /// Failback: somebody else has put the original into maintenance.
-    OriginalInMaintenance,
-    /// Failback: something is owed for the original.
-    OriginalInDebt,
-    /// Failback: the original has an instance or volumes of its own by now.
-    OriginalInUse,
-    /// Failback: the original's BMC does not answer.
-    OriginalSilent,
-    /// Failback: the original is not Off.
-    OriginalNotOff,
-    /// Failback: another machine answers for the original, or one that cannot be told.
-    OriginalReplaced,
-    /// Failback: the original's firmware opens a volume.
-    OriginalOpensVolume,
-    /// Failback: the original's hardware or firmware is not what it was.
-    OriginalChanged,
-}
-
-/// Why a node is no spare at all, whatever the source. Wire names are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SpareCode {
-    /// It is one of the sources.
-    IsSource,
-    /// The command line leaves it out.
-    Excluded,
-    Reserved,
-    Maintenance,
-    InDebt,
-    HasInstance,
-    HasVolumes,
-    ContradictingFacts,
-    Silent,
-    WrongMachine,
-    /// Its BMC does not say which machine it speaks for.
-    Unidentified,
-    /// Its own boot configuration opens a volume: started, it would write to it.
-    OpensVolume,
-    /// It is on: somebody uses it.
-    PowerOn,
-    PowerInTransition,
-    PowerUnknown,
-    /// Its BMC allows neither On nor ForceOn.
-    CannotPowerOn,
-    /// Its BMC reports it broken.
-    Critical,
-    /// None of the provision states that its pool takes.
-    ProvisionState,
-}
+use serde::Serialize;
 
 /// One thing in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -145,11 +33,12 @@ pub fn source_obstacles<'a>(
 ) -> impl Iterator<Item = Obstacle<LeftOutCode>> + 'a {
     use LeftOutCode as C;
     type Look = fn(&Runbook, &Fleet, &Holdings, &Node) -> Option<Obstacle<LeftOutCode>>;
-    const LOOKS: [Look; 9] = [
+    const LOOKS: [Look; 10] = [
         |_, _, _, node| {
             let (name, holder) = (&node.name, node.reservation.as_ref()?);
             obstacle(C::Reserved, format!("`{name}` is reserved by {holder}; wait for that run, or `coldswap inventory release {name}`"))
         },
+        |_, _, _, node| unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
         |_, _, _, node| {
             let reason = &node.maintenance.as_ref()?.reason;
             obstacle(C::Maintenance, format!("`{}` is in maintenance: {reason}; end the maintenance first", node.name))
@@ -165,7 +54,16 @@ pub fn source_obstacles<'a>(
         |_, _, _, node| cannot_fence(node),
         |runbook, fleet, _, node| live_obstacle(runbook, fleet, node),
     ];
-    LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node))
+    let kept = node.kept_by.iter().flat_map(|k| &k.source_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
+    LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node)).chain(kept)
+}
+
+/// Its inventory service is about something with it, or something has failed there.
+fn unsettled(node: &Node) -> Option<String> {
+    let (name, state) = (&node.name, node.provision_state);
+    (!state.is_settled()).then(|| {
+        format!("`{name}` is in the provision state `{state}`; bring it to rest (enroll, manageable, available or active), then plan again")
+    })
 }
 
 /// What ends a debt, where the debt does not say so itself: only a person can.
@@ -184,11 +82,7 @@ fn boot_obstacle(holdings: &Holdings, node: &Node) -> Option<Obstacle<LeftOutCod
         let text = format!("`{name}` is not volume-booted: none of its {} volume targets has boot_index 0", targets.len());
         return obstacle(C::NotVolumeBooted, text);
     };
-    let capability = match boot.volume_type {
-        VolumeType::Iscsi => "iscsi_boot",
-        VolumeType::FibreChannel | VolumeType::Fcoe => "fibre_channel_boot",
-        VolumeType::Nfs | VolumeType::NvmeTcp => return None,
-    };
+    let capability = boot.volume_type.boot_capability()?;
     let denied = node.capabilities.get(capability).is_some_and(|v| matches!(v.trim().to_lowercase().as_str(), "false" | "no" | "0"));
     denied.then_some(())?;
     let text = format!("`{name}` is not volume-booted: its capability `{capability}` is false, but `{}` has boot_index 0", boot.volume_id);
@@ -264,10 +158,17 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
             }
             match reading.power {
                 PowerState::On | PowerState::Off => None,
-                PowerState::Unknown => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),
+                PowerState::Unknown => obstacle(C::PowerUnknown, power_unknown(name, reading)),
                 moving => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}; wait until it reads On or Off")),
             }
         }
+    }
+}
+
+fn power_unknown(name: &str, reading: &SystemReading) -> String {
+    match &reading.power_unknown {
+        Some(why) => format!("nothing says whether `{name}` is on: {why}"),
+        None => format!("the BMC of `{name}` does not say whether it is on"),
     }
 }
 
@@ -310,7 +211,7 @@ fn unidentified(node: &Node, seen: &Identity) -> Option<String> {
 pub fn spare_obstacles<'a>(fleet: &'a Fleet, holdings: &'a Holdings, node: &'a Node) -> impl Iterator<Item = Obstacle<SpareCode>> + 'a {
     use SpareCode as C;
     type Look = fn(&Fleet, &Holdings, &Node) -> Option<Obstacle<SpareCode>>;
-    const LOOKS: [Look; 9] = [
+    const LOOKS: [Look; 10] = [
         |_, _, node| obstacle(C::Reserved, format!("`{}` is reserved by {}", node.name, node.reservation.as_ref()?)),
         |_, _, node| obstacle(C::Maintenance, format!("`{}` is in maintenance: {}", node.name, node.maintenance.as_ref()?.reason)),
         |_, _, node| obstacle(C::InDebt, format!("`{}` still owes an earlier switchover: {}", node.name, node.debt.as_ref()?)),
@@ -319,6 +220,7 @@ pub fn spare_obstacles<'a>(fleet: &'a Fleet, holdings: &'a Holdings, node: &'a N
             let what = instance.name.clone().unwrap_or_else(|| instance.uuid.to_string());
             obstacle(C::HasInstance, format!("`{}` carries instance `{what}`", node.name))
         },
+        |_, _, node| unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
         |_, holdings, node| {
             let volumes = Some(holdings.targets(node.id).len()).filter(|n| *n > 0)?;
             obstacle(C::HasVolumes, format!("`{}` has {volumes} volume targets of its own", node.name))
@@ -334,10 +236,11 @@ pub fn spare_obstacles<'a>(fleet: &'a Fleet, holdings: &'a Holdings, node: &'a N
             let name = &node.name;
             // As the `health` rule of matching has it: what the BMC says, else what a person declared.
             (node.live_facts.health.or(node.declared_facts.health) == Some(Health::Critical)).then_some(())?;
-            obstacle(C::Critical, format!("`{name}` reports health critical: repair it, then `coldswap inventory refresh {name}`"))
+            obstacle(C::Critical, format!("`{name}` reports health critical: repair it, then `{}`", node.reread()))
         },
     ];
-    LOOKS.into_iter().filter_map(|look| look(fleet, holdings, node))
+    let kept = node.kept_by.iter().flat_map(|k| &k.spare_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
+    LOOKS.into_iter().filter_map(|look| look(fleet, holdings, node)).chain(kept)
 }
 
 fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
@@ -353,7 +256,7 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
             (Some(text), _) => obstacle(C::WrongMachine, text),
             (None, PowerState::Off) => unidentified(node, &reading.identity).and_then(|text| obstacle(C::Unidentified, text)),
             (None, PowerState::On) => obstacle(C::PowerOn, format!("`{name}` is On: somebody uses it, or it must be switched off first")),
-            (None, PowerState::Unknown) => obstacle(C::PowerUnknown, format!("the BMC of `{name}` does not say whether it is on")),
+            (None, PowerState::Unknown) => obstacle(C::PowerUnknown, power_unknown(name, reading)),
             (None, moving) => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}")),
         },
     }
@@ -364,6 +267,10 @@ gates! {
         Closed, "nobody else may say that it is off", a_silent_source_is_kept_in_a_disaster_with_whom_the_runbook_names;
     "free spare", "a spare is Off, itself, empty, in nobody's hands and opens nothing",
         Closed, "another spare costs less than a wrong one", a_spare_that_is_not_free_takes_over_nothing;
+    "inventory service", "what Ironic would refuse, do by itself or find out only at deployment keeps a node out",
+        Closed, "by then the volumes have been moved", what_ironic_would_refuse_keeps_a_node_from_being_a_spare;
+    "power in maintenance", "the power of a node that Ironic does not look at is unknown",
+        Closed, "what it recorded last is stale both ways", power_in_maintenance_is_not_known_and_says_why;
     "unknown facts", "a fact that is unknown on either side is not identical",
         Closed, "null equals nothing, not even null", unknown_equals_nothing_not_even_unknown;
 }

@@ -193,7 +193,7 @@ impl Look<'_> {
         };
         let select = (standing == Standing::NotSelected).then(|| format!("the pool's `select` must hold: {selection}"));
         let free = obstacles.iter().map(|o| o.text.clone());
-        let changes = select.into_iter().chain(free).chain(judgement.misses().map(|m| change(&node.name, m))).collect();
+        let changes = select.into_iter().chain(free).chain(judgement.misses().map(|m| change(node, m))).collect();
         NodeView {
             node: node.name.clone(),
             standing,
@@ -220,7 +220,8 @@ impl Look<'_> {
 }
 
 /// What would make a failed rule pass: at the spare, or in the runbook.
-fn change(spare: &str, finding: &Finding) -> String {
+fn change(node: &Node, finding: &Finding) -> String {
+    let spare = node.name.as_str();
     let identical = finding.rule.strip_prefix("identical ");
     let relax = match identical {
         Some(fact) => format!("relax `{fact}` (`identical: {{drop: [{fact}]}}`)"),
@@ -241,7 +242,7 @@ fn change(spare: &str, finding: &Finding) -> String {
         }
         (Some(fact), Some(need), Some(have)) => format!("`{spare}` has {have} as `{fact}`, not {need}: take another machine, or {relax}"),
         (Some(fact), Some(need), None) => {
-            format!("make `{fact}` of `{spare}` known to be {need} (`coldswap inventory refresh {spare}`), or {relax}")
+            format!("make `{fact}` of `{spare}` known to be {need} (`{}`), or {relax}", node.reread())
         }
         (Some(fact), None, _) => format!("make `{fact}` of the source known, or {relax}"),
         (None, ..) if finding.rule == "health" => format!("repair `{spare}`: {}", finding.text),

@@ -139,12 +139,21 @@ fn code_of(code: SpareCode) -> LeftOutCode {
         SpareCode::Reserved => LeftOutCode::OriginalReserved,
         SpareCode::Maintenance => LeftOutCode::OriginalInMaintenance,
         SpareCode::InDebt => LeftOutCode::OriginalInDebt,
-        SpareCode::HasInstance | SpareCode::HasVolumes | SpareCode::ProvisionState => LeftOutCode::OriginalInUse,
+        SpareCode::HasInstance | SpareCode::HasVolumes | SpareCode::ProvisionState | SpareCode::Locked | SpareCode::Allocated => {
+            LeftOutCode::OriginalInUse
+        }
         SpareCode::Silent => LeftOutCode::OriginalSilent,
         SpareCode::WrongMachine | SpareCode::Unidentified => LeftOutCode::OriginalReplaced,
         SpareCode::OpensVolume => LeftOutCode::OriginalOpensVolume,
         SpareCode::PowerOn | SpareCode::PowerInTransition | SpareCode::PowerUnknown => LeftOutCode::OriginalNotOff,
         SpareCode::ContradictingFacts | SpareCode::CannotPowerOn | SpareCode::Critical => LeftOutCode::OriginalChanged,
+        SpareCode::Retired
+        | SpareCode::StorageInterface
+        | SpareCode::BootInterface
+        | SpareCode::BootCapability
+        | SpareCode::ImageSource
+        | SpareCode::RecordUnfit
+        | SpareCode::OwnInitiator => LeftOutCode::OriginalChanged,
         SpareCode::IsSource | SpareCode::Excluded => LeftOutCode::DestinationUnfit,
     }
 }

@@ -32,8 +32,11 @@ pub enum Unfit {
 /// What many switchovers of one plan rest on alike, once for all of them: the facts of one kind of machine.
 #[derive(Default)]
 pub struct Shelf {
-    facts: Vec<(Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>)>,
+    facts: Vec<Kind>,
 }
+
+/// Live and declared facts, and what of them a reservation compares.
+type Kind = (Shared<Facts>, Shared<Facts>, Shared<BTreeMap<String, Scalar>>);
 
 /// More than most switchovers have.
 const STEPS: usize = 24;

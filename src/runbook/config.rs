@@ -35,6 +35,8 @@ pub enum StoreLocation {
 pub enum InventoryKind {
     /// In the store.
     Store,
+    /// In Ironic: the cloud's name in clouds.yaml, where one is named.
+    Ironic { cloud: Option<String> },
 }
 
 /// How BMCs are treated.
@@ -65,8 +67,14 @@ pub struct BmcOverride {
 
 pub(super) struct RawConfig {
     store: Option<At<String>>,
-    kind: Option<At<&'static str>>,
+    inventory: Option<RawPlace>,
     bmc: RawBmc,
+}
+
+struct RawPlace {
+    kind: At<&'static str>,
+    cloud: Option<At<String>>,
+    power: Option<At<&'static str>>,
 }
 
 #[derive(Default)]
@@ -105,14 +113,18 @@ pub(super) fn config() -> Record<RawConfig> {
             record("inventory place", |f| {
                 let kind = f.required("kind", "store or ironic", words(&[("store", "store"), ("ironic", "ironic")]));
                 let cloud = f.optional("cloud", "entry of clouds.yaml; with ironic", text("the name of a cloud"));
-                if let (Some(At { value: "store", .. }), Some(place), Some(_)) = (&kind, f.place("cloud"), cloud) {
-                    f.tell(Diagnostic::error(codes::CONTRADICTION, "a `cloud` has no effect with `kind: store`"), &place);
+                let ways = words(&[("ironic", "ironic"), ("redfish", "redfish")]);
+                let power = f.optional("power", "whom power is asked of; with ironic; default ironic", ways);
+                for (key, given) in [("cloud", cloud.is_some()), ("power", power.is_some())] {
+                    if let (Some(At { value: "store", .. }), Some(place), true) = (&kind, f.place(key), given) {
+                        f.tell(Diagnostic::error(codes::CONTRADICTION, format!("`{key}` has no effect with `kind: store`")), &place);
+                    }
                 }
-                kind
+                Some(RawPlace { kind: kind?, cloud, power })
             }),
         );
         let bmc = f.optional("bmc", "how BMCs are treated", record("bmc limits", bmc));
-        Some(RawConfig { store, kind: inventory, bmc: bmc.unwrap_or_default() })
+        Some(RawConfig { store, inventory, bmc: bmc.unwrap_or_default() })
     })
 }
 
@@ -140,9 +152,15 @@ fn bmc(f: &mut Fields<'_>) -> Option<RawBmc> {
 fn meant(reading: &Reading<'_>, raw: &RawConfig) -> Option<Config> {
     let default = Config::default();
     let store = raw.store.as_ref().map_or(Some(default.store), |s| store(reading, s));
-    if let Some(kind) = raw.kind.as_ref().filter(|k| k.value == "ironic") {
-        reading.error(codes::NOT_SUPPORTED, "`kind: ironic` is not supported yet", &kind.at);
+    let place = raw.inventory.as_ref();
+    if let Some(power) = place.and_then(|p| p.power.as_ref()).filter(|p| p.value == "redfish") {
+        let message = "`power: redfish` is not supported yet with Ironic";
+        reading.hinted(codes::NOT_SUPPORTED, message, &power.at, "`power: ironic` asks Ironic's conductors");
     }
+    let inventory = match place {
+        Some(place) if place.kind.value == "ironic" => InventoryKind::Ironic { cloud: place.cloud.as_ref().map(|c| c.value.clone()) },
+        _ => InventoryKind::Store,
+    };
     for landing in raw.bmc.landing.iter().chain(raw.bmc.overrides.iter().filter_map(|o| o.landing.as_ref())) {
         if landing.value == Span::ZERO {
             let message = "`landing: 0s`: no power command shows at once, and nothing would be waited for before going back";
@@ -168,7 +186,7 @@ fn meant(reading: &Reading<'_>, raw: &RawConfig) -> Option<Config> {
         .collect();
     Some(Config {
         store: store?,
-        inventory: InventoryKind::Store,
+        inventory,
         bmc: BmcLimits {
             requests_at_once: small(&raw.bmc.requests_at_once).unwrap_or(default.bmc.requests_at_once),
             total_at_once: small(&raw.bmc.total_at_once).unwrap_or(default.bmc.total_at_once),

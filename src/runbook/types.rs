@@ -225,6 +225,8 @@ pub struct AgentTemplate {
 pub enum BootVia {
     RedfishIscsi,
     RedfishOverride,
+    /// The inventory service lets it boot.
+    Inventory,
     None,
 }
 
@@ -236,7 +238,8 @@ pub enum BootReady {
 
 #[derive(Clone, Debug)]
 pub struct BootPolicy {
-    pub via: BootVia,
+    /// Absent: what suits the inventory.
+    pub via: Option<BootVia>,
     pub timeout: Span,
     pub ready: Vec<BootReady>,
 }

@@ -56,7 +56,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
         vouchers: Vouchers::default(),
         further: Further::ALL,
         boot: BootPolicy {
-            via: BootVia::RedfishIscsi,
+            via: Some(BootVia::RedfishIscsi),
             timeout: Span::mins(2),
             ready: vec![BootReady::BootProgress, BootReady::PostBootHooks],
         },

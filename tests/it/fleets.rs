@@ -49,7 +49,7 @@ pub fn runbook() -> Runbook {
         fence: BmcFence::default(),
         vouchers: Vouchers::default(),
         further: Further::ALL,
-        boot: BootPolicy { via: BootVia::RedfishIscsi, timeout: Span::mins(15), ready: vec![BootReady::BootProgress] },
+        boot: BootPolicy { via: Some(BootVia::RedfishIscsi), timeout: Span::mins(15), ready: vec![BootReady::BootProgress] },
         hooks: Vec::new(),
         limits: Limits::default(),
         windows: Vec::new(),

@@ -102,7 +102,7 @@ fn defaults_are_what_the_language_says() {
     assert_eq!(runbook.power.soft_off, Span::mins(5));
     assert_eq!(runbook.power.hard_off, HardOff::AfterSoft);
     assert_eq!(runbook.fence, BmcFence { reads: 3, apart: Span::secs(10) });
-    assert_eq!(runbook.boot.via, BootVia::RedfishIscsi);
+    assert_eq!(runbook.boot.via, None, "what suits the inventory");
     assert_eq!(runbook.boot.timeout, Span::mins(15));
     assert_eq!(runbook.boot.ready, [BootReady::BootProgress, BootReady::PostBootHooks]);
     assert_eq!(runbook.limits.at_once, 10);

@@ -24,6 +24,7 @@ mod home;
 mod hooks;
 mod inventory;
 mod inventory_cli;
+mod ironic;
 mod language;
 mod lease;
 mod leaves;

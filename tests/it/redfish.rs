@@ -2,7 +2,7 @@
 
 mod boot;
 mod deadline;
-mod fake;
+pub mod fake;
 pub mod hardware;
 mod power;
 mod sessions;

@@ -29,7 +29,7 @@ fn planned_by(via: BootVia, levels: Vec<VoucherTemplate>, change: impl FnOnce(&m
     change(&mut fleet);
     let mut book = runbook(&fleet, &ends, 2, Span::millis(300));
     book.mode = Mode::Disaster;
-    book.boot.via = via;
+    book.boot.via = Some(via);
     book.sources.left_out = Some(LeftOutPolicy::Allow);
     book.vouchers = Vouchers { bmc_not_enough: false, silent: None, levels };
     let request = Request {

@@ -209,6 +209,7 @@ impl Look {
             boot_progress: self.progress.as_ref().and_then(|p| boot_progress(p.last.as_deref()?)),
             boot_override: self.boot.as_ref().map(Boot::asked).unwrap_or_default(),
             restore_policy: self.restore.as_deref().and_then(restore_policy),
+            power_unknown: None,
         }
     }
 }

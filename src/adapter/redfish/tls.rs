@@ -10,7 +10,7 @@ use crate::model::{Fault, TlsTrust};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -141,6 +141,8 @@ pub(in crate::adapter) struct Channel {
 pub(in crate::adapter) struct Channels {
     provider: Arc<CryptoProvider>,
     options: RedfishOptions,
+    /// Our own certificate, where the other side wants to see one.
+    own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     built: Mutex<Built>,
 }
 
@@ -155,7 +157,17 @@ struct Built {
 
 impl Channels {
     pub(in crate::adapter) fn new(options: RedfishOptions) -> Channels {
-        Channels { provider: Arc::new(ring::default_provider()), options, built: Mutex::default() }
+        Channels { provider: Arc::new(ring::default_provider()), options, own: None, built: Mutex::default() }
+    }
+
+    /// The same, showing a certificate of our own: PEM files of the chain and of its key.
+    pub(in crate::adapter) fn showing(options: RedfishOptions, (cert, key): &(String, String)) -> Result<Channels, Fault> {
+        let bad = |path: &str, why: String| Fault::refused(format!("`{path}`: {why}"));
+        let of = |path: &str| std::fs::read(path).map_err(|e| bad(path, e.to_string()));
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&of(cert)?).collect();
+        let chain = chain.map_err(|_| bad(cert, "no PEM certificate can be read from it".to_owned()))?;
+        let key = PrivateKeyDer::from_pem_slice(&of(key)?).map_err(|_| bad(key, "no private key can be read from it".to_owned()))?;
+        Ok(Channels { own: Some((chain, key)), ..Channels::new(options) })
     }
 
     /// The client for this trust. `host` is the server name that a pin is looked up by.
@@ -209,12 +221,17 @@ impl Channels {
 
     fn build(&self, rule: Rule) -> Result<Channel, Fault> {
         let verifier = Arc::new(Verifier { rule, provider: Arc::clone(&self.provider), refused: Mutex::default() });
-        let mut tls = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+        let tls = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|e| Fault::refused(format!("TLS cannot be set up: {e}")))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier));
+        let mut tls = match &self.own {
+            Some((chain, key)) => tls
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .map_err(|e| Fault::refused(format!("our own certificate cannot be used: {e}")))?,
+            None => tls.with_no_client_auth(),
+        };
         tls.resumption = Resumption::in_memory_sessions(SESSIONS);
         let builder = reqwest::Client::builder();
         // A command that the BMC's side has not taken by then is not delivered later either: the kernel would go on for

@@ -4,7 +4,6 @@ use crate::cli::args::Global;
 use crate::cli::site::Site;
 use crate::cli::{Failure, output};
 use crate::model::*;
-use crate::ports::Inventory;
 use crate::report::ExitCode;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ fn state(node: &Node) -> String {
 }
 
 pub(super) async fn run(global: &Global, site: &Site) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
+    let fleet = site.inventory().fleet().await?;
     let mut nodes: Vec<&Node> = fleet.nodes.values().collect();
     nodes.sort_by(|a, b| a.name.cmp(&b.name));
     // Looked through once, not once for each node.

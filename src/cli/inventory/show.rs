@@ -5,14 +5,14 @@ use crate::cli::args::Global;
 use crate::cli::site::Site;
 use crate::cli::{Failure, output};
 use crate::model::*;
-use crate::ports::{Attestations, Inventory};
+use crate::ports::Attestations;
 use crate::report::ExitCode;
 use crate::runbook::{Format, write_inventory};
 use serde_json::json;
 use std::fmt::Write;
 
 pub(super) async fn run(global: &Global, site: &Site, name: &str) -> Result<ExitCode, Failure> {
-    let fleet = site.store.fleet().await?;
+    let fleet = site.inventory().fleet().await?;
     let node = find(&fleet, name)?;
     let alone = Fleet {
         nodes: [(node.id, node.clone())].into(),

@@ -47,7 +47,11 @@ pub fn classes(fleet: &Fleet) -> (Vec<Class>, Vec<SizingLeftOut>) {
         let mut leave_out = |why: String| left_out.entry(why).or_default().push(node.name.clone());
         let key = judge.identical_key(node.id);
         if let Some(unknown) = key.iter().position(Option::is_none) {
-            leave_out(format!("`{}` is unknown, so they match nothing; `coldswap inventory discover` asks the BMCs", names[unknown]));
+            let how = match node.kept_by {
+                Some(_) => "inspect them, or declare it under `extra.coldswap.facts`",
+                None => "`coldswap inventory discover` asks the BMCs",
+            };
+            leave_out(format!("`{}` is unknown, so they match nothing; {how}", names[unknown]));
             continue;
         }
         let spare = node.instance.is_none();

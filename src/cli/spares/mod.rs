@@ -12,7 +12,6 @@ use super::site::Site;
 use super::{Failure, files, output};
 use crate::executor::Looks;
 use crate::model::*;
-use crate::ports::Inventory;
 use crate::report::ExitCode;
 use crate::sizing::{
     DomainLoss, Learned, Question, Repair, Simulation, Sizing, SizingGroup, SizingLeftOut, Wrong, YearlyRate, answer, render, svg,
@@ -49,7 +48,7 @@ async fn of_numbers(global: &Global, args: &SizeArgs, nodes: u32) -> Result<Sizi
         FailureRate::Given(_) => None,
         FailureRate::Learned => {
             let site = Site::open_to_read(global)?;
-            let fleet = site.store.fleet().await?;
+            let fleet = site.inventory().fleet().await?;
             Some(learn::learn(&site, &fleet)?)
         }
     };
@@ -80,7 +79,7 @@ async fn of_inventory(global: &Global, args: &SizeArgs) -> Result<Sizing, Failur
 /// The records of the store, as last read from the BMCs. A lab's machines are asked: nothing has read them before.
 async fn fleet(bench: &Bench, args: &SizeArgs) -> Result<Fleet, Failure> {
     if args.lab.is_none() {
-        return Ok(bench.site.store.fleet().await?);
+        return Ok(bench.site.inventory().fleet().await?);
     }
     let ports = bench.site.ports();
     let all = |fleet: &Fleet| fleet.nodes.keys().copied().collect();

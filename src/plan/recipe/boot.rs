@@ -11,11 +11,38 @@ pub(super) struct BootSteps {
 
 impl Cook<'_> {
     pub(super) fn boot(&self) -> Result<BootSteps, Unfit> {
-        match self.runbook.boot.via {
+        match self.boot_via() {
             BootVia::None => Ok(BootSteps::default()),
+            BootVia::Inventory => self.inventory_boot(),
             BootVia::RedfishIscsi => self.iscsi_boot(),
             BootVia::RedfishOverride => Ok(self.override_boot()),
         }
+    }
+
+    /// What the runbook says, or what suits the inventory: a service that keeps a node lets it boot as well.
+    pub(super) fn boot_via(&self) -> BootVia {
+        let suits = if self.source.kept_by.is_some() { BootVia::Inventory } else { BootVia::RedfishIscsi };
+        self.runbook.boot.via.unwrap_or(suits)
+    }
+
+    /// Nothing of ours: the service writes the boot configuration from the records. It looks only then at whether the machine
+    /// can boot from such a volume, when the records have been moved (Ironic: `iscsi_boot`, `fibre_channel_boot`).
+    fn inventory_boot(&self) -> Result<BootSteps, Unfit> {
+        let (source, destination) = (&self.source.name, &self.destination.name);
+        if self.source.kept_by.is_none() || self.destination.kept_by.is_none() {
+            let why = format!("`boot.via: inventory` needs an inventory that boots its nodes (`kind: ironic`), and `{source}` is in none");
+            return Err(self.left(LeftOutCode::BootUnsupported, why));
+        }
+        let boot = self.fleet.targets_of(self.source.id).into_iter().find(|t| t.boot_index == 0);
+        let needs = boot.and_then(|t| Some((t, t.volume_type.boot_capability()?)));
+        if let Some((target, capability)) = needs.filter(|(_, c)| !self.destination.capabilities.contains_key(*c)) {
+            let why = format!(
+                "`{source}` boots from `{}`, and `{destination}` has no `{capability}` among its capabilities: its deployment would fail",
+                target.volume_id
+            );
+            return Err(self.left(LeftOutCode::BootUnsupported, why));
+        }
+        Ok(BootSteps::default())
     }
 
     fn settings_of(&self, node: NodeId) -> BootSettings {

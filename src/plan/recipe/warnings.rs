@@ -12,10 +12,15 @@ impl Cook<'_> {
         if soft && self.runbook.power.soft_off > Span::ZERO {
             warnings.push(format!("the BMC of `{name}` offers no GracefulShutdown; its operating system is not asked"));
         }
-        if self.runbook.boot.via == BootVia::None {
+        if self.boot_via() == BootVia::Inventory {
+            warnings.push(format!(
+                "what Ironic does by itself for `{name}` (claim, deploy or adopt, undeploy) is not among these steps yet, and this plan cannot be applied"
+            ));
+        }
+        if self.boot_via() == BootVia::None {
             warnings.push(format!("`boot.via: none`: nothing takes the boot configuration off `{name}`; its hooks must"));
         }
-        if self.runbook.boot.via == BootVia::RedfishIscsi && self.home.is_none() && self.is_off_and_cleared() {
+        if self.boot_via() == BootVia::RedfishIscsi && self.home.is_none() && self.is_off_and_cleared() {
             warnings.push(format!(
                 "`{name}` is Off and its firmware opens nothing; the command line says that it had the volumes all the same"
             ));

@@ -10,7 +10,7 @@ mod windows;
 
 use super::raw::{RawPower, RawRunbook, RawVia};
 use super::shape::{At, Reading};
-use super::{BootPolicy, BootReady, BootVia, Expression, Files, HardOff, Mode, Names, Pool, PowerPolicy, Runbook, Template};
+use super::{BootPolicy, BootReady, Expression, Files, HardOff, Mode, Names, Pool, PowerPolicy, Runbook, Template};
 use crate::diagnostic::{Diagnostic, LineIndex, codes};
 use crate::model::{Further, ProvisionState, Span};
 use serde_json::Value as Json;
@@ -111,7 +111,7 @@ fn further(text: &[u8], boot: &BootPolicy) -> Further {
         architecture: named("architecture"),
         secure_boot: named("secure_boot"),
         bmc_firmware: named("firmware"),
-        iscsi_boot: boot.via == BootVia::RedfishIscsi,
+        iscsi_boot: matches!(boot.via, None | Some(super::BootVia::RedfishIscsi)),
     }
 }
 
@@ -215,8 +215,8 @@ fn crash_dump(check: &Check<'_>, raw: &RawPower) -> Option<Span> {
 fn boot(check: &Check<'_>, raw: &RawRunbook) -> BootPolicy {
     gates::some_time(check, raw.boot.timeout.as_ref());
     let via = match raw.boot.via.as_ref().map(|v| v.value) {
-        Some(RawVia::Works(via)) => via,
-        Some(RawVia::NotYet(_)) | None => BootVia::RedfishIscsi,
+        Some(RawVia::Works(via)) => Some(via),
+        Some(RawVia::NotYet(_)) | None => None,
     };
     let ready = raw.boot.ready.as_ref().map(|r| r.value.iter().map(|s| s.value).collect());
     BootPolicy {

@@ -118,9 +118,10 @@ pub fn boot() -> Record<RawBoot> {
             ("none", RawVia::Works(BootVia::None)),
             ("redfish-fc", RawVia::NotYet("redfish-fc")),
             ("ipxe", RawVia::NotYet("ipxe")),
-            ("inventory", RawVia::NotYet("inventory")),
+            ("inventory", RawVia::Works(BootVia::Inventory)),
         ]);
-        let via = f.optional("via", "how a machine learns what to boot; default redfish-iscsi", ways);
+        let via =
+            f.optional("via", "how a machine learns what to boot; default redfish-iscsi, and inventory where Ironic keeps the nodes", ways);
         let timeout = f.optional("timeout", "how long a boot may take; default 15m", span());
         let signs = words(&[("boot_progress", BootReady::BootProgress), ("post_boot_hooks", BootReady::PostBootHooks)]);
         let ready = f.optional("ready", "what counts as booted, best first", Placed(list_of("a list of signs", signs).not_empty()));

@@ -105,6 +105,10 @@ impl Fake {
         fake
     }
 
+    pub fn url(&self) -> &str {
+        &self.address
+    }
+
     /// A fake with a ServiceRoot and one system that has what most systems have.
     pub async fn with_system(system: Value) -> Fake {
         let fake = Fake::start().await;

@@ -1,0 +1,85 @@
+//! `boot.via: inventory`: the service that keeps a node lets it boot.
+
+use crate::crash::runbook;
+use coldswap_sim::model::*;
+use coldswap_sim::plan::{LeftOutCode, Plan, Request, plan};
+use coldswap_sim::runbook::{BootVia, LeftOutPolicy};
+use coldswap_sim::sim::fleet;
+use coldswap_sim::step::Step;
+
+fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) -> Plan {
+    let (mut fleet, ends) = fleet(1, 1);
+    for id in [ends[0].0, ends[0].1] {
+        let node = fleet.nodes.get_mut(&id).expect("a node");
+        node.kept_by = Some(Box::default());
+        node.capabilities.insert("iscsi_boot".into(), "true".into());
+        node.abilities.iscsi_boot = false;
+    }
+    change(&mut fleet, ends[0].0, ends[0].1);
+    let mut book = runbook(&fleet, &ends, 1, Span::millis(300));
+    book.boot.via = via;
+    book.sources.left_out = Some(LeftOutPolicy::Allow);
+    let request = Request {
+        id: "p-1".into(),
+        store: "store".into(),
+        now: fleet.captured_at,
+        landing: Default::default(),
+        only: Vec::new(),
+        exclude: Vec::new(),
+        allow_storm: true,
+        allow_boot_cleared: Vec::new(),
+        home: Default::default(),
+    };
+    plan(&book, &fleet, &request).unwrap_or_else(|e| panic!("{e:?}")).0
+}
+
+fn left(plan: &Plan) -> Vec<LeftOutCode> {
+    plan.left_out.iter().map(|l| l.code).collect()
+}
+
+#[test]
+fn nodes_that_a_service_keeps_are_booted_by_it_unless_the_runbook_says_otherwise() {
+    let plan = planned(None, |_, _, _| {});
+    assert_eq!(left(&plan), []);
+    let ours = |s: &Step| matches!(s, Step::ClearSourceBoot(_) | Step::ConfigureBoot(_));
+    assert!(!plan.switchovers[0].steps.iter().any(ours));
+    assert!(plan.switchovers[0].warnings.iter().any(|w| w.contains("cannot be applied")), "{:?}", plan.switchovers[0].warnings);
+    assert_eq!(left(&planned(Some(BootVia::RedfishIscsi), |_, _, _| {})), [LeftOutCode::BootUnsupported]);
+}
+
+#[test]
+fn a_store_boots_nobody_and_a_spare_without_the_capability_is_told_before_anything_is_moved() {
+    let stored = planned(Some(BootVia::Inventory), |fleet, _, _| fleet.nodes.values_mut().for_each(|n| n.kept_by = None));
+    assert_eq!(left(&stored), [LeftOutCode::BootUnsupported]);
+    assert!(stored.left_out[0].why.contains("kind: ironic"), "{}", stored.left_out[0].why);
+    let cannot = planned(None, |fleet, _, spare| fleet.nodes.get_mut(&spare).expect("the spare").capabilities.clear());
+    assert_eq!(left(&cannot), [LeftOutCode::BootUnsupported]);
+    assert!(cannot.left_out[0].why.contains("`iscsi_boot`"), "{}", cannot.left_out[0].why);
+}
+
+#[test]
+fn what_the_service_says_is_an_obstacle_of_its_own() {
+    let bar = |code| Bar { code, text: "`x`: as Ironic says".into() };
+    let locked = planned(None, |fleet, source, _| {
+        let node = fleet.nodes.get_mut(&source).expect("the source");
+        node.kept_by = Some(Box::new(Keeper { source_bars: vec![bar(SourceBar::Locked)], ..Keeper::default() }));
+    });
+    assert_eq!(left(&locked), [LeftOutCode::Locked]);
+    for state in ProvisionState::ALL.iter().filter(|s| !s.is_settled()) {
+        let source = planned(None, |fleet, source, _| fleet.nodes.get_mut(&source).expect("the source").provision_state = *state);
+        assert_eq!(left(&source), [LeftOutCode::ProvisionState], "{state}");
+        assert!(source.left_out[0].why.contains(&format!("`{state}`")), "{}", source.left_out[0].why);
+        let spare = planned(None, |fleet, _, spare| fleet.nodes.get_mut(&spare).expect("the spare").provision_state = *state);
+        assert!(spare.switchovers.is_empty(), "{state}");
+    }
+}
+
+#[test]
+fn a_node_of_an_earlier_version_has_no_keeper_and_one_that_has_keeps_it() {
+    let node = Node::named("web-1", "https://web-1");
+    let plain = serde_json::to_value(&node).expect("JSON");
+    assert!(plain.get("kept_by").is_none());
+    let kept = Node { kept_by: Some(Box::default()), ..node };
+    let back: Node = serde_json::from_value(serde_json::to_value(&kept).expect("JSON")).expect("a node");
+    assert_eq!(back, kept);
+}
