@@ -252,6 +252,10 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
             C::OpensVolume,
             format!("the adapter of `{name}` still opens a volume when it starts; take its iSCSI boot target off first"),
         ),
+        Live::Answered { boot, .. } if boot.iscsi.is_none() && node.abilities.iscsi_boot_unread => obstacle(
+            C::BootUnknown,
+            format!("what the adapters of `{name}` open when it starts cannot be read; `coldswap inventory refresh {name}` says why"),
+        ),
         Live::Answered { reading, .. } => match (wrong_machine(node, &reading.identity), reading.power) {
             (Some(text), _) => obstacle(C::WrongMachine, text),
             (None, PowerState::Off) => unidentified(node, &reading.identity).and_then(|text| obstacle(C::Unidentified, text)),

@@ -144,7 +144,7 @@ fn code_of(code: SpareCode) -> LeftOutCode {
         }
         SpareCode::Silent => LeftOutCode::OriginalSilent,
         SpareCode::WrongMachine | SpareCode::Unidentified => LeftOutCode::OriginalReplaced,
-        SpareCode::OpensVolume => LeftOutCode::OriginalOpensVolume,
+        SpareCode::OpensVolume | SpareCode::BootUnknown => LeftOutCode::OriginalOpensVolume,
         SpareCode::PowerOn | SpareCode::PowerInTransition | SpareCode::PowerUnknown => LeftOutCode::OriginalNotOff,
         SpareCode::ContradictingFacts | SpareCode::CannotPowerOn | SpareCode::Critical => LeftOutCode::OriginalChanged,
         SpareCode::Retired

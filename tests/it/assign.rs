@@ -192,7 +192,7 @@ fn in_a_disaster_a_silent_source_is_left_out_under_its_own_code() {
 #[test]
 fn a_spare_that_is_not_free_takes_over_nothing() {
     type Spoil = fn(&mut Node, &mut Option<Live>);
-    let cases: [Spoil; 16] = [
+    let cases: [Spoil; 17] = [
         |n, live| {
             n.identity = Identity::default();
             *live = Some(reading(n, PowerState::Off));
@@ -212,6 +212,13 @@ fn a_spare_that_is_not_free_takes_over_nothing() {
         |n, live| *live = Some(reading(n, PowerState::On)),
         |n, live| *live = Some(reading(n, PowerState::PoweringOn)),
         |n, live| *live = Some(reading(n, PowerState::Unknown)),
+        |n, live| {
+            n.abilities.iscsi_boot_unread = true;
+            *live = Some(reading(n, PowerState::Off));
+            if let Some(Live::Answered { boot, .. }) = live {
+                boot.iscsi = None;
+            }
+        },
     ];
     for (n, spoil) in cases.into_iter().enumerate() {
         let mut b = Builder::default();

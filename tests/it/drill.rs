@@ -173,7 +173,7 @@ fn nothing_that_plans_or_drills_has_a_port_that_could_touch_anything() {
     let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
     assert_eq!(used(&looks, "self.inventory."), names(&["fleet"]));
     assert_eq!(used(&looks, "self.store."), names(&["id", "journal", "load_plan", "runs"]));
-    assert_eq!(used(&looks, "bmc."), names(&["clone", "close", "report", "survey"]));
+    assert_eq!(used(&looks, "bmc."), names(&["clone", "close", "read", "report", "survey"]));
     for field in ["inventory: Arc", "store: Arc", "clock: Arc", "bmc: Arc", "records: Records"] {
         assert!(looks.contains(&format!("    {field}")) && !looks.contains(&format!("pub {field}")), "{field} is private");
     }

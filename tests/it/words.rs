@@ -94,9 +94,10 @@ fn a_bmc_that_answers_errors_is_not_silent_until_it_is() {
 fn a_start_that_was_meant_is_not_sent_once_the_word_has_ended() {
     let (fleet, plan, source) = silent_plan(person());
     let number = 1 + plan.switchovers[0].steps.iter().position(Step::starts_destination).expect("a start") as u32;
+    let mut truth = fleet.clone();
+    power(&mut truth, source, PowerState::Off);
     let world = |seed| {
-        let mut world = World::new(fleet.clone(), seed, Faults::default());
-        power(&mut world.fleet, source, PowerState::Off);
+        let mut world = World::new(truth.clone(), seed, Faults::default());
         world.dead.insert(source);
         world.attestations.insert(source, Attestation { at: fleet.captured_at + Span::millis(1), ..word(&fleet, source) });
         world

@@ -179,7 +179,8 @@ impl Redfish {
     }
 
     /// A short reading, and the ComputerSystem that it was made from.
-    async fn described(&self, at: &BmcEndpoint, asked: Further) -> Result<(SystemReport, Arc<line::Answer>), Fault> {
+    /// `whole`: where what the adapters open cannot be told, that is unknown and the rest is not spoilt by it.
+    async fn described(&self, at: &BmcEndpoint, asked: Further, whole: bool) -> Result<(SystemReport, Arc<line::Answer>), Fault> {
         let line = self.line(at)?;
         let place = line.place(at.system.as_deref()).await?;
         let (look, answer) = line.look_closely(&place).await?;
@@ -192,11 +193,16 @@ impl Redfish {
             Some(ability) => reset::known(&line.allowable(&place, &ability).await?),
             None => Some(Vec::new()),
         };
-        let iscsi_boot = if asked.iscsi_boot { line.iscsi_boot(&place, Some(&system), true).await? } else { None };
+        let boot = if asked.iscsi_boot { line.iscsi_boot(&place, Some(&system), true).await.map(Some) } else { Ok(None) };
+        let boot = match boot {
+            Err(fault) if whole && !fault.is_silence() => None,
+            boot => boot?,
+        };
+        let (iscsi_boot_unread, iscsi_boot) = (boot.is_none(), boot.flatten());
         let abilities = BmcAbilities {
             reset_types,
             iscsi_boot: iscsi_boot.is_some(),
-            iscsi_boot_unread: !asked.iscsi_boot,
+            iscsi_boot_unread,
             boot_progress: reading.boot_progress.is_some(),
             override_targets: look.boot.as_ref().map(|b| wire::words(b.targets.as_ref())).unwrap_or_default(),
         };
@@ -225,12 +231,12 @@ impl Bmc for Redfish {
 
     async fn report(&self, at: &BmcEndpoint, asked: Further) -> Result<SystemReport, Fault> {
         let (line, began) = (self.line(at)?, Instant::now());
-        Ok(self.described(at, asked).await.map_err(|fault| line.unless_heard(began, fault))?.0)
+        Ok(self.described(at, asked, false).await.map_err(|fault| line.unless_heard(began, fault))?.0)
     }
 
     async fn survey(&self, at: &BmcEndpoint) -> Result<SystemReport, Fault> {
         let (line, began) = (self.line(at)?, Instant::now());
-        let described = self.described(at, Further::ALL).await;
+        let described = self.described(at, Further::ALL, true).await;
         let (mut report, answer) = described.map_err(|fault| line.unless_heard(began, fault))?;
         let body = answer.parse(&report.system)?;
         let walk = line.survey(&report.system, &body, &mut report.facts);

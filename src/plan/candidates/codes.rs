@@ -94,7 +94,7 @@ pub enum LeftOutCode {
     OriginalNotOff,
     /// Failback: another machine answers for the original, or one that cannot be told.
     OriginalReplaced,
-    /// Failback: the original's firmware opens a volume.
+    /// Failback: the original's firmware opens a volume, or nobody knows what it opens.
     OriginalOpensVolume,
     /// Failback: the original's hardware or firmware is not what it was.
     OriginalChanged,
@@ -120,6 +120,8 @@ pub enum SpareCode {
     Unidentified,
     /// Its own boot configuration opens a volume: started, it would write to it.
     OpensVolume,
+    /// Nobody knows what its adapters open when it starts.
+    BootUnknown,
     /// It is on: somebody uses it.
     PowerOn,
     PowerInTransition,
