@@ -69,8 +69,8 @@ fn what_got_lost_is_said_again_soon_and_once_before_the_attempt_counts_as_failed
     let boot =
         |command: &Command| matches!(command, Command::SetBoot { settings, .. } if settings.iscsi.as_ref().is_some_and(|i| !i.is_clear()));
     let on = |command: &Command| matches!(command, Command::Reset { reset: ResetType::On, .. });
-    let checks: [(&dyn Fn(&Command) -> bool, Span); 2] = [(&boot, Span::millis(1500)), (&on, Span::secs(4))];
-    for (is, soon) in checks {
+    type Is<'a> = &'a dyn Fn(&Command) -> bool;
+    for (is, soon) in [(&boot as Is<'_>, Span::millis(1500)), (&on, Span::secs(4))] {
         let (journal, orders) = run(1, is);
         let times = told(&orders, is);
         assert!(times.len() == 2 && times[1].since(times[0]) <= soon, "{times:?}");

@@ -107,9 +107,9 @@ fn a_start_that_was_meant_is_not_sent_once_the_word_has_ended() {
         assert_eq!(outcomes(&plan, &fleet, &whole), [Outcome::SwitchedOver]);
         let meant = |e: &&coldswap_sim::engine::Entry| matches!(e.event, Event::Intended { step, .. } if step == number);
         let at = whole.journal.iter().find(meant).expect("it was meant").at;
-        let died = (1..whole.points).find_map(|point| {
-            let run = run_in(world(seed), &plan, &[CrashAt { point, survives: Survives::Events }], Bugs::default());
-            run.journal.iter().any(|e| matches!(e.event, Event::RunResumed) && e.at == at).then_some(point)
+        let died = (1..whole.points).find(|point| {
+            let run = run_in(world(seed), &plan, &[CrashAt { point: *point, survives: Survives::Events }], Bugs::default());
+            run.journal.iter().any(|e| matches!(e.event, Event::RunResumed) && e.at == at)
         });
         let mut world = world(seed);
         world.replug_seen(source, at);
