@@ -117,22 +117,18 @@ pub(super) fn choose_with(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings,
     let mut spares: Vec<&Node> = fleet.nodes.par_iter().map(|(_, n)| n).filter(|n| free(n)).collect();
     spares.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
 
-    let mut pairs = pin(runbook, (fleet, holdings), &judge, &spares, &mut able, &mut left_out, &mut diagnostics);
-    let taken: BTreeSet<NodeId> = pairs.iter().map(|p| p.destination).collect();
-    spares.retain(|n| !taken.contains(&n.id));
-
+    pin(runbook, (fleet, holdings), &judge, &spares, &mut able, &mut left_out, &mut diagnostics);
     let spreads = Spreads::new(&runbook.matching.spread, fleet, holdings, &judge, &mut diagnostics);
     let mut classes = Classes::new(runbook, &judge, spreads, (&able, &spares), &mut diagnostics);
     let assigned = classes.assign();
     if !assigned.proven {
         diagnostics.push(unproven(&assigned));
     }
-    let assigned = assigned.pairs;
-    let matched: BTreeSet<NodeId> = assigned.iter().map(|p| p.source).collect();
+    let mut pairs = assigned.pairs;
+    let matched: BTreeSet<NodeId> = pairs.iter().map(|p| p.source).collect();
     let unmatched: Vec<&Wanted> = able.iter().filter(|s| !matched.contains(&s.node.id)).collect();
     left_out.extend(classes.unmatched(&unmatched));
-    let pools = classes.pools(&assigned);
-    pairs.extend(assigned);
+    let pools = classes.pools(&pairs);
     pairs.sort_by_cached_key(|p| (p.group, fleet.nodes.get(&p.source).map(|n| n.name.clone()), p.source));
     left_out.sort_by(|a, b| (&a.name, a.node).cmp(&(&b.name, b.node)));
     refuse_left_out(runbook, &left_out, &mut diagnostics);
@@ -161,8 +157,9 @@ fn named(fleet: &Fleet, names: &[String], option: &str, diagnostics: &mut Vec<Di
     known.collect()
 }
 
-/// The destinations that the runbook names, under the same checks as any spare. Each source that names one leaves
-/// `able`, either into a pair or into `left_out`: another spare is not what was asked for.
+/// The destinations that the runbook names, under the same checks as any spare. A source whose destination cannot serve leaves
+/// `able`: another spare is not what was asked for. Whether `keep` and `spread` let the others have theirs is for the
+/// assignment to say.
 fn pin(
     runbook: &Runbook,
     (fleet, holdings): (&Fleet, &Holdings),
@@ -171,8 +168,10 @@ fn pin(
     able: &mut Vec<Wanted>,
     left_out: &mut Vec<LeftOut>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Pair> {
-    let mut pairs: Vec<Pair> = Vec::new();
+) {
+    if able.iter().all(|source| source.destination.is_none()) {
+        return;
+    }
     let free: BTreeSet<NodeId> = spares.iter().map(|s| s.id).collect();
     let mut takers: BTreeMap<NodeId, String> = BTreeMap::new();
     able.retain(|source| {
@@ -184,25 +183,13 @@ fn pin(
                 format!("`{}` is the destination of `{other}` already; name another for `{name}`", destination.name),
             ),
             None => match judge_pinned(runbook, (fleet, holdings), judge, &free, source.node, destination) {
-                Ok((preferred, identical)) => {
+                Ok(()) => {
                     takers.insert(destination.id, name.clone());
-                    let pool = NAMED_POOL.to_owned();
-                    pairs.push(Pair {
-                        source: source.node.id,
-                        destination: destination.id,
-                        pool,
-                        group: source.group,
-                        preferred,
-                        identical,
-                    });
-                    return false;
+                    return true;
                 }
                 Err((code, why, errors)) => {
-                    diagnostics.extend(
-                        errors
-                            .into_iter()
-                            .map(|e| error(codes::EXPRESSION_FAILED, format!("`{name}` to `{}`: {e}", destination.name), None)),
-                    );
+                    let told = |e| error(codes::EXPRESSION_FAILED, format!("`{name}` to `{}`: {e}", destination.name), None);
+                    diagnostics.extend(errors.into_iter().map(told));
                     (code, why)
                 }
             },
@@ -210,7 +197,6 @@ fn pin(
         left_out.push(source.left_out(code, why));
         false
     });
-    pairs
 }
 
 type Unfit = (LeftOutCode, String, Vec<String>);
@@ -222,7 +208,7 @@ fn judge_pinned(
     free: &BTreeSet<NodeId>,
     source: &Node,
     destination: &Node,
-) -> Result<(Vec<String>, usize), Unfit> {
+) -> Result<(), Unfit> {
     let to = &destination.name;
     let unfit =
         |why: String| (LeftOutCode::DestinationUnfit, format!("`{to}`, named for `{}`, cannot take over: {why}", source.name), Vec::new());
@@ -241,7 +227,7 @@ fn judge_pinned(
     }
     let judgement = judge.judge(source.id, destination.id);
     if judgement.qualifies() && judgement.errors.is_empty() {
-        return Ok((judgement.preferred, judgement.identical));
+        return Ok(());
     }
     let misses: Vec<String> = judgement.misses().map(|f| format!("{}: {}", f.rule, f.text)).collect();
     let why = format!("`{to}`, named for `{}`, does not match: {}", source.name, misses.join("; "));
@@ -302,6 +288,21 @@ pub(super) fn reach<'a>(runbook: &'a Runbook, fleet: &'a Fleet) -> Reach<'a> {
         unfit,
         diagnostics,
     }
+}
+
+/// Could this spare, which may be another than the fleet has under its id, take over from that source by rules and pools?
+pub(super) fn would_serve(runbook: &Runbook, fleet: &Fleet, source: &Node, spare: Node) -> bool {
+    let id = spare.id;
+    let targets = fleet.targets_of(source.id).into_iter().map(|t| (t.id, t.clone())).collect();
+    let nodes = [(source.id, source.clone()), (id, spare)].into();
+    let small = Fleet { nodes, targets, captured_at: fleet.captured_at, ..Fleet::default() };
+    let judge = Judge::new(&runbook.matching, &small, &runbook.vars);
+    let judgement = judge.judge(source.id, id);
+    let state = small.nodes[&id].provision_state;
+    let pool = |pool: &crate::runbook::Pool| {
+        pool.provision_states.contains(&state) && judge.holds(&pool.select, source.id, id).is_ok_and(|holds| holds)
+    };
+    judge.sound(id) && judgement.qualifies() && judgement.errors.is_empty() && runbook.pools.iter().any(pool)
 }
 
 /// The most that can be served, by class of sources: counts of sources, what fits, counts of spares.

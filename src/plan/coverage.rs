@@ -4,6 +4,7 @@
 //! by a runbook's `match` and `pools`. `keep`, `spread` and preferences say which spare is taken, or which stays behind
 //! in a run, and do not count here.
 
+mod cover;
 mod mend;
 mod svg;
 mod text;
@@ -13,7 +14,7 @@ pub use mend::{Buy, Mend, Move};
 pub use svg::svg;
 pub use text::render;
 
-use super::assign::{LeftOut, Reach, most, reach};
+use super::assign::{LeftOut, Reach, most, reach, would_serve};
 use super::explain::amount;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::model::*;
@@ -182,7 +183,18 @@ pub fn coverage(runbook: &Runbook, fleet: &Fleet, failures: usize) -> Result<Cov
             without: if behind[at] == 0 { source.nodes.iter().map(|n| n.name.clone()).collect() } else { Vec::new() },
         });
     }
-    let mend = mend::mend(&sources, &spares, failures, &classes);
+    let serves = |spare: &Node, class: usize| {
+        let source = sources[class].nodes[0];
+        let like = sources[class].fits.iter().next().map(|at| spares[*at].nodes[0]);
+        let would = |place: &Node, labels: &Node| {
+            let moved = Node { failure_domain: place.failure_domain.clone(), labels: labels.labels.clone(), ..spare.clone() };
+            would_serve(&runbook, fleet, source, moved)
+        };
+        let beside = |place: &Node| would(place, spare).then(|| (place.name.clone(), None));
+        let as_like = || like.filter(|like| would(like, like)).map(|like| (like.name.clone(), Some(like.name.clone())));
+        like.and_then(beside).or_else(as_like).or_else(|| beside(source))
+    };
+    let mend = mend::mend(&sources, &spares, failures, &classes, &serves);
     classes.sort_by(|a, b| (a.spares, std::cmp::Reverse(a.nodes), &a.name).cmp(&(b.spares, std::cmp::Reverse(b.nodes), &b.name)));
     Ok(Coverage {
         format_version: COVERAGE_FORMAT,

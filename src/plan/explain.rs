@@ -8,7 +8,7 @@ use super::candidates::{LeftOutCode, Obstacle, SpareCode, source_obstacles, spar
 use super::holdings::Holdings;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, codes};
 use crate::model::*;
-use crate::runbook::{BUILTIN_IDENTICAL, Finding, Judge, Pool, Runbook, SpreadRule, Value};
+use crate::runbook::{BUILTIN_IDENTICAL, FactTest, Finding, Judge, Matching, Pool, Rule, Runbook, SpreadRule, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,7 +193,7 @@ impl Look<'_> {
         };
         let select = (standing == Standing::NotSelected).then(|| format!("the pool's `select` must hold: {selection}"));
         let free = obstacles.iter().map(|o| o.text.clone());
-        let changes = select.into_iter().chain(free).chain(judgement.misses().map(|m| change(node, m))).collect();
+        let changes = select.into_iter().chain(free).chain(judgement.misses().map(|m| change(self.judge.matching(), node, m))).collect();
         NodeView {
             node: node.name.clone(),
             standing,
@@ -220,10 +220,12 @@ impl Look<'_> {
 }
 
 /// What would make a failed rule pass: at the spare, or in the runbook.
-fn change(node: &Node, finding: &Finding) -> String {
+fn change(matching: &Matching, node: &Node, finding: &Finding) -> String {
     let spare = node.name.as_str();
     let identical = finding.rule.strip_prefix("identical ");
+    let listed = |fact: &str| matching.identical.iter().any(|name| name == fact);
     let relax = match identical {
+        Some(fact) if fact.starts_with("firmware.") && !listed(fact) => "relax `firmware.*` (`identical: {drop: [firmware.*]}`)".to_owned(),
         Some(fact) => format!("relax `{fact}` (`identical: {{drop: [{fact}]}}`)"),
         None => format!("relax `{}`", finding.rule),
     };
@@ -247,7 +249,22 @@ fn change(node: &Node, finding: &Finding) -> String {
         (Some(fact), None, _) => format!("make `{fact}` of the source known, or {relax}"),
         (None, ..) if finding.rule == "health" => format!("repair `{spare}`: {}", finding.text),
         (None, ..) if finding.rule == "facts known" => finding.text.clone(),
-        (None, ..) => format!("{}, or {relax}", finding.text),
+        (None, ..) => match short_of(matching, finding) {
+            Some(("memory_mib", gap)) => format!("add {} to `{spare}`, or {relax}", amount(gap)),
+            Some((fact, gap)) => format!("raise `{fact}` of `{spare}` by {gap}, or {relax}"),
+            None => format!("{}, or {relax}", finding.text),
+        },
+    }
+}
+
+/// The fact of a rule that wants at least so much, where it is known and too small, and by how much.
+fn short_of<'m>(matching: &'m Matching, finding: &Finding) -> Option<(&'m str, u64)> {
+    let rule = matching.require.iter().find(|require| require.name == finding.rule)?;
+    match &rule.rule {
+        Rule::Fact { fact, test: FactTest::AtLeast, .. } if finding.spare.is_some() && (1..u64::MAX).contains(&finding.gap) => {
+            Some((fact, finding.gap))
+        }
+        _ => None,
     }
 }
 

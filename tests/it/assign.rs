@@ -321,6 +321,44 @@ fn named_destinations_are_checked_like_any_spare() {
 }
 
 #[test]
+fn keep_and_spread_hold_for_named_destinations_as_well() {
+    let of = |rack: &'static str| {
+        move |n: &mut Node| {
+            n.failure_domain.rack = Some(rack.to_owned());
+            n.labels.insert("app".into(), Scalar::Text("shop".into()));
+        }
+    };
+    let mut b = Builder::default();
+    b.source("web-1", of("a"));
+    b.source("web-2", of("b"));
+    for (name, rack) in [("spare-1", "c"), ("spare-2", "c"), ("spare-3", "d")] {
+        b.spare(name, of(rack));
+    }
+    let mut book = runbook();
+    let name = |book: &mut Runbook, list: &[(&str, &str)]| {
+        book.sources.destinations = list.iter().map(|(from, to)| ((*from).to_owned(), ((*to).to_owned(), at(1)))).collect();
+    };
+    let left = |choice: &Choice| choice.left_out.iter().map(|l| (l.name.clone(), l.code)).collect::<Vec<_>>();
+    book.pools[0].keep = 2;
+    name(&mut book, &[("web-1", "spare-1"), ("web-2", "spare-2")]);
+    let choice = run(&book, &b.fleet);
+    assert_eq!(pairs(&choice, &b.fleet), ["web-1>spare-1/destinations"]);
+    assert_eq!(left(&choice), [("web-2".to_owned(), Code::DestinationUnfit)]);
+    assert!(choice.left_out[0].why.contains("`keep`"), "{}", choice.left_out[0].why);
+    book.pools[0].keep = 0;
+    assert_eq!(pairs(&run(&book, &b.fleet), &b.fleet).len(), 2);
+    book.matching.spread =
+        vec![SpreadRule { name: "apart".into(), by: expression("node.labels.app", Names::Node), domain: "rack".into(), at_most: 1 }];
+    let choice = run(&book, &b.fleet);
+    assert_eq!((pairs(&choice, &b.fleet), left(&choice).len()), (vec!["web-1>spare-1/destinations".to_owned()], 1));
+    // Who may choose stays away from where the named one comes, and takes nobody's named one.
+    name(&mut book, &[("web-1", "spare-1")]);
+    assert_eq!(pairs(&run(&book, &b.fleet), &b.fleet), ["web-1>spare-1/destinations", "web-2>spare-3/any"]);
+    name(&mut book, &[("web-2", "spare-3")]);
+    assert_eq!(pairs(&run(&book, &b.fleet), &b.fleet), ["web-1>spare-1/any", "web-2>spare-3/destinations"]);
+}
+
+#[test]
 fn the_command_line_narrows_down() {
     let mut b = Builder::default();
     b.source("web-1", |_| {});

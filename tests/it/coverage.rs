@@ -96,7 +96,33 @@ fn a_spare_in_the_wrong_place_is_moved_before_one_is_bought() {
     book.pools = vec![pool("row", "spare.labels.role == 'spare' and spare.failure_domain.row == source.failure_domain.row", 0)];
     let covered = coverage(&book, &b.fleet, 1).expect("coverage");
     assert_eq!((covered.mend.moves.len(), covered.mend.buy.len()), (1, 0));
-    assert!(covered.mend.moves[0].to.contains("row r2"), "{:?}", covered.mend);
+    let step = &covered.mend.moves[0];
+    assert!(step.to.contains("row r2") && step.place_of == "web-2" && step.labels_of.is_none(), "{step:?}");
+}
+
+#[test]
+fn nobody_is_moved_to_where_it_would_not_serve() {
+    // Rules of hardware and provision states are not mended by a place.
+    let mut b = Builder::default();
+    for (web, spare, memory) in [("web-1", "spare-1", 2048), ("web-2", "spare-2", 1024)] {
+        b.source(web, of_class(memory, "a"));
+        b.spare(spare, of_class(memory, "b"));
+    }
+    for name in ["spare-3", "spare-4"] {
+        b.spare(name, of_class(1024, "c"));
+    }
+    let mut book = runbook();
+    book.matching.identical.retain(|fact| fact != "memory_mib");
+    book.matching.require = vec![when("spare.facts.memory_mib >= source.facts.memory_mib")];
+    let mend = coverage(&book, &b.fleet, 2).expect("coverage").mend;
+    let bought: usize = mend.buy.iter().map(|b| b.count).sum();
+    assert_eq!((mend.moves.len(), bought, mend.fewest), (0, 1, 1), "{mend:?}");
+    let mut b = Builder::default();
+    b.source("web-1", place("r1", "a"));
+    b.spare("spare-1", |n| n.provision_state = ProvisionState::Enroll);
+    let mut book = runbook();
+    book.pools[0].provision_states = vec![ProvisionState::Available];
+    assert_eq!(coverage(&book, &b.fleet, 1).expect("coverage").mend.moves, []);
 }
 
 #[test]

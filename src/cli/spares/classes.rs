@@ -20,9 +20,10 @@ impl Class {
     /// How many machines of the class stand in one domain of that level, on average and rounded up.
     pub fn per_domain(&self, fleet: &Fleet, level: &str) -> Option<u32> {
         let machines = self.nodes.iter().chain(&self.spares).filter_map(|id| fleet.nodes.get(id));
-        let mut domains: BTreeMap<&str, u32> = BTreeMap::new();
-        for domain in machines.filter_map(|n| n.failure_domain.get(level)) {
-            *domains.entry(domain).or_default() += 1;
+        // Every row may have a rack 1.
+        let mut domains: BTreeMap<String, u32> = BTreeMap::new();
+        for domain in machines.filter_map(|n| Domain::of(n, level)) {
+            *domains.entry(domain.name).or_default() += 1;
         }
         let count = u32::try_from(domains.len()).ok().filter(|n| *n > 0)?;
         Some(domains.values().sum::<u32>().div_ceil(count))

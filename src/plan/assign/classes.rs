@@ -18,10 +18,15 @@ pub(super) struct Class<'a> {
     pub key: u32,
     /// What they show to each question: rules, then preferences, then pools.
     pub shows: Vec<u32>,
+    /// One node, and the one that the runbook names for it: of a source its destination, of a spare its source.
+    pub named: Option<NodeId>,
 }
 
 /// What decides between pairs: pool, provision state, what is missing of the preferences' weights.
 pub(super) type Rank = (usize, usize, u64);
+
+/// What is named is wanted before everything that is chosen.
+const NAMED: Rank = (0, 0, 0);
 
 pub(super) struct Classes<'a, 'j> {
     pub runbook: &'a Runbook,
@@ -109,13 +114,17 @@ impl<'a, 'j> Classes<'a, 'j> {
         };
         let (mut from, mut bounds): (Vec<Class>, Vec<_>) = (Vec::new(), Vec::new());
         let (mut class_of, mut alike) = (BTreeMap::new(), BTreeMap::new());
+        let mut named_for = BTreeMap::new();
         for wanted in sources {
             let (key, shows) = see(wanted.node, true);
             let bound = spreads.source(judge, wanted.node);
+            let named = wanted.destination.map(|destination| destination.id);
+            named_for.extend(named.map(|destination| (destination, wanted.node.id)));
             // With several rules at once a class is too coarse: its nodes may have to part.
-            let alone = (spreads.len() > 1 && bound.iter().any(Option::is_some)).then_some(wanted.node.id);
+            let parts = spreads.len() > 1 && bound.iter().any(Option::is_some);
+            let alone = (parts || named.is_some()).then_some(wanted.node.id);
             let at = *alike.entry((wanted.group, key, shows.clone(), bound.clone(), alone)).or_insert_with(|| {
-                from.push(Class { nodes: Vec::new(), group: wanted.group, key, shows });
+                from.push(Class { nodes: Vec::new(), group: wanted.group, key, shows, named });
                 bounds.push(bound);
                 from.len() - 1
             });
@@ -126,9 +135,10 @@ impl<'a, 'j> Classes<'a, 'j> {
         let mut alike = BTreeMap::new();
         for node in spares {
             let ((key, shows), domain) = (see(node, false), spreads.spare(node));
-            let kind = (key, shows.clone(), domain.clone(), node.provision_state, judge.sound(node.id));
+            let named = named_for.get(&node.id).copied();
+            let kind = (key, shows.clone(), domain.clone(), node.provision_state, judge.sound(node.id), named);
             let at = *alike.entry(kind).or_insert_with(|| {
-                to.push(Class { nodes: Vec::new(), group: 0, key, shows });
+                to.push(Class { nodes: Vec::new(), group: 0, key, shows, named });
                 domains.push(domain);
                 to.len() - 1
             });
@@ -161,7 +171,8 @@ impl<'a, 'j> Classes<'a, 'j> {
     /// match.
     fn pair_up(&mut self, diagnostics: &mut Vec<Diagnostic>) {
         let mut by_key: BTreeMap<u32, Alike> = BTreeMap::new();
-        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| self.judge.sound(spare.nodes[0].id)) {
+        let free = |spare: &Class| spare.named.is_none() && self.judge.sound(spare.nodes[0].id);
+        for (at, spare) in self.spares.iter().enumerate().filter(|(_, spare)| free(spare)) {
             by_key.entry(spare.key).or_default().add(at as u32, spare, &self.runbook.pools);
         }
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
@@ -171,6 +182,12 @@ impl<'a, 'j> Classes<'a, 'j> {
         let mut found: Vec<Vec<Edge>> = Vec::with_capacity(self.sources.len());
         let mut costs = Vec::new();
         for source in 0..self.sources.len() {
+            if self.sources[source].named.is_some() {
+                let next = ranks.len() as u32;
+                let rank = *ranks.entry(NAMED).or_insert(next);
+                found.push(self.named(source).map(|supply| Edge { rank, supply }).into_iter().collect());
+                continue;
+            }
             let key = self.sources[source].key;
             let complete = self.keys[key as usize].iter().all(Option::is_some);
             let Some(alike) = by_key.get(&key).filter(|_| complete) else {
@@ -203,6 +220,21 @@ impl<'a, 'j> Classes<'a, 'j> {
         found.iter_mut().for_each(|edges| put_in_order(edges, &place));
         self.ranks = ranks.into_keys().collect();
         self.state(found);
+    }
+
+    /// The class of the spare that is named for this source, and of nobody else. It counts in every pool that it could serve
+    /// in, as any other.
+    fn named(&mut self, source: usize) -> Option<u32> {
+        let from = &self.sources[source];
+        let supply = self.spares.iter().position(|spare| spare.named == Some(from.nodes[0].id))?;
+        let first = self.runbook.matching.require.len() + self.runbook.matching.prefer.len();
+        let (spare, state) = (&self.spares[supply], self.spares[supply].nodes[0].provision_state);
+        for (number, _) in self.runbook.pools.iter().enumerate().filter(|(_, pool)| pool.provision_states.contains(&state)) {
+            let at = first + number;
+            // What cannot be told is told with the other spares of the pool.
+            self.members[number][supply] = self.facets[at].holds(from.shows[at], spare.shows[at]).unwrap_or(false);
+        }
+        u32::try_from(supply).ok()
     }
 
     /// What each pair of a source with these spares costs; none where it may not be.

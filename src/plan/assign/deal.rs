@@ -5,7 +5,7 @@ use super::classes::Classes;
 use super::flow::{Answer, Cuts, Edge, Given};
 use super::grid::Facet;
 use super::wanted::Wanted;
-use super::{LeftOut, Pair, PoolUse};
+use super::{LeftOut, NAMED_POOL, Pair, PoolUse};
 use crate::model::*;
 use crate::plan::candidates::LeftOutCode;
 use crate::runbook::{Judgement, key_distance};
@@ -133,7 +133,10 @@ impl<'a> Classes<'a, '_> {
                     pairs.push(Pair {
                         source: source.id,
                         destination: destination.id,
-                        pool: runbook.pools[ranks[edge.rank as usize].0].name.clone(),
+                        pool: match class.named {
+                            Some(_) => NAMED_POOL.to_owned(),
+                            None => runbook.pools[ranks[edge.rank as usize].0].name.clone(),
+                        },
                         group: class.group,
                         preferred: preferred.clone(),
                         identical,
@@ -167,6 +170,10 @@ impl<'a> Classes<'a, '_> {
         let mut told = Vec::with_capacity(sources.len());
         for source in sources {
             let (Some(class), name) = (self.class_of.get(&source.node.id).copied(), &source.node.name) else { continue };
+            if let Some(destination) = source.destination {
+                told.push(source.left_out(LeftOutCode::DestinationUnfit, held_back(name, &destination.name)));
+                continue;
+            }
             let count: usize =
                 self.problem.demands[class].lanes.iter().flat_map(|l| &l.edges).map(|e| self.spares[e.supply as usize].nodes.len()).sum();
             if count > 0 {
@@ -226,6 +233,13 @@ fn with<K: Ord + Clone>(cuts: &BTreeMap<K, usize>, at: K, capacity: usize) -> BT
     let mut next = cuts.clone();
     next.insert(at, capacity);
     next
+}
+
+fn held_back(name: &str, destination: &str) -> String {
+    format!(
+        "`{destination}`, named for `{name}`, matches it, but must stay behind in its pool (`keep`), or too many would come together where \
+         it stands (`match.spread`)"
+    )
 }
 
 fn exhausted(count: usize, name: &str, spread: bool) -> String {

@@ -138,7 +138,12 @@ fn mend(out: &mut String, coverage: &Coverage) {
     out.push('\n');
     line(out, 2, &lead);
     for step in mend.moves.iter().take(NAMES) {
-        line(out, 6, &format!("  move `{}`: place and labels like the spares of {}", step.spare, step.to));
+        let what = match &step.labels_of {
+            Some(like) if *like == step.place_of => format!("place and labels of `{like}`"),
+            Some(like) => format!("place of `{}`, labels of `{like}`", step.place_of),
+            None => format!("place of `{}`", step.place_of),
+        };
+        line(out, 6, &format!("  move `{}`: {what}, to stand behind {}", step.spare, step.to));
     }
     more(out, mend.moves.len(), NAMES, "move", "moves");
     for buy in mend.buy.iter().take(NAMES) {
