@@ -27,6 +27,10 @@ pub trait Inventory: Send + Sync {
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
     /// Every target in the inventory that shares an identity with this one, itself left out.
     async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault>;
+    /// The targets that are recorded at a node, of whatever kind: what an undeployment there would delete.
+    async fn targets_at(&self, id: NodeId) -> Result<Vec<TargetId>, Fault> {
+        Ok(self.fleet().await?.targets_of(id).into_iter().map(|t| t.id).collect())
+    }
     /// Compare and set. `Refused` when what the change expects does not hold, and, in the same transaction, when the
     /// deadline's token is not the newest of the holder's run.
     async fn change(&self, change: &Change, deadline: &Deadline) -> Result<(), Fault>;
@@ -39,6 +43,17 @@ pub trait Inventory: Send + Sync {
 pub trait Bmc: Send + Sync {
     /// One look at the system: power, who answers, boot progress, override.
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
+    /// A look that is to prove the machine Off (rule S1). Where reading asks the machine's own BMC, reading is all that there
+    /// is to it. A service that answers from its records must ask the machine by a means that starts nothing: for Ironic that
+    /// is `power off`, sent only where the record says off and nothing is under way. An On, and a change under way, are told
+    /// as they are and nothing is sent.
+    async fn confirm_off(&self, at: &BmcEndpoint, _deadline: &Deadline) -> Result<SystemReading, Fault> {
+        self.read(at).await
+    }
+    /// So long is it waited for in a look that asks others too.
+    fn read_limit(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(9)
+    }
     /// Did anything come back from this BMC since then, whatever became of it? One that was given up because it took too
     /// long is silent only if nothing did (rule S1).
     fn heard(&self, _at: &BmcEndpoint, _since: std::time::Instant) -> bool {

@@ -173,7 +173,7 @@ impl<'a> Cook<'a> {
         let machine = if destination { &self.pair.destination } else { &self.pair.source };
         let facts = self.facts(record, shelf);
         let ours = self.home.filter(|_| destination).and_then(|h| h.maintenance.clone());
-        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours })
+        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours, claim: None })
     }
 
     /// Those that the plan rests on.

@@ -50,6 +50,7 @@ fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
         boot_override: BootOverride::default(),
         restore_policy: None,
         power_unknown: None,
+        recorded: None,
     };
     let boot = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
     let id = node.id;
