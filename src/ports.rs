@@ -73,6 +73,10 @@ pub trait Bmc: Send + Sync {
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault>;
     /// The iSCSI boot configuration. `None`: no adapter function has one.
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
+    /// The boot override, where a look at the system does not show it. `None`: it does.
+    async fn boot_override(&self, _at: &BmcEndpoint) -> Result<Option<BootOverride>, Fault> {
+        Ok(None)
+    }
     /// Write what is `Some` and leave the rest alone.
     async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault>;
     /// Write `PowerRestorePolicy`: what the machine does when mains power returns.
@@ -160,6 +164,8 @@ pub trait Store: Send + Sync {
     /// same commit.
     fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// The last power command that any run of this store sent to the node (rule S6).
+    fn power_mark(&self, node: NodeId) -> Result<Option<PowerMark>, StoreError>;
     /// These machines were seen On at that time: no attestation from before it counts for anybody any more.
     fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError>;
     /// Put a request into a run's mailbox; its number. Durable when it returns.

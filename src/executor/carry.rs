@@ -81,6 +81,7 @@ impl Carrier {
                     }
                     Observation::System(reading)
                 }
+                (_, Beside::Override(boot_override)) => Observation::Boot(BootSettings { iscsi: None, boot_override: Some(boot_override) }),
                 (query, Beside::Iscsi(iscsi)) => {
                     let seen = system_of(query).map(reading).transpose()?;
                     Observation::Boot(BootSettings { iscsi, boot_override: seen.map(|s| s.boot_override) })
@@ -118,11 +119,21 @@ impl Carrier {
         let inventory = &self.ports.inventory;
         Ok(Beside::All(match query {
             Query::Node(id) => {
-                let node = limited(inventory.node(*id), Fault::transient).await?;
+                let mut node = limited(inventory.node(*id), Fault::transient).await?;
+                // A service keeps no marks of ours: the store does, for every node that was told anything.
+                if node.kept_by.is_some() {
+                    let mark = self.ports.store.power_mark(*id).map_err(|e| Fault::answered(e.to_string()))?;
+                    Arc::make_mut(&mut node).power_mark = mark;
+                }
                 let left = node.power_mark.map(|mark| self.landing_left(mark)).filter(|left| *left > Span::ZERO);
                 Observation::Node(node, left)
             }
-            Query::System(_) | Query::Off(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
+            Query::System(_) | Query::Off(_) => return Ok(Beside::Iscsi(None)),
+            Query::Override(id) => {
+                let endpoint = self.endpoint(*id)?;
+                let told = limited(self.ports.bmc.boot_override(&endpoint), Fault::transient).await?;
+                return Ok(told.map_or(Beside::Iscsi(None), Beside::Override));
+            }
             Query::Boot(id) | Query::BootAndOverride(id) => {
                 let endpoint = self.endpoint(*id)?;
                 let limit = if several { self.ports.bmc.read_limit() } else { PORT_LIMIT };
@@ -202,6 +213,7 @@ pub fn word(command: &Command) -> &str {
 enum Beside {
     All(Observation),
     Iscsi(Option<IscsiBoot>),
+    Override(BootOverride),
 }
 
 /// How a system is asked.

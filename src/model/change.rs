@@ -1,6 +1,7 @@
 //! What may be changed in an inventory, each with what must hold for it to be allowed (compare-and-set).
 
 use super::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One change of the inventory's records. Every change but [`Change::Reserve`] is made by the holder of the node and is
@@ -74,7 +75,7 @@ pub enum Change {
 }
 
 /// The verbs of Ironic's `PUT states/provision` that a switchover uses, as Ironic writes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProvisionTarget {
     /// Deploy: from `available` or `deploy failed`. It starts the machine.

@@ -117,6 +117,17 @@ pub struct Machine {
     pub name: String,
     /// What its BMC must say of itself.
     pub identity: Identity,
+    /// A service keeps its record and drives its BMC: what is read of its power are records, and a proof that it is Off has
+    /// to be asked for ([`Query::Off`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+}
+
+impl Machine {
+    /// The look that can prove it Off (rule S1).
+    pub fn off(&self) -> Query {
+        if self.kept { Query::Off(self.node) } else { Query::System(self.node) }
+    }
 }
 
 /// The two ends of a switchover.

@@ -14,6 +14,10 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             None => missing("the node"),
         },
         Query::System(id) | Query::Off(id) => match fleet.live.get(id) {
+            // What is recorded while nobody looks turns out to be so, where nothing is slow or broken.
+            Some(Live::Answered { reading, .. }) if matches!(query, Query::Off(_)) && reading.recorded.is_some() => {
+                Observation::System(SystemReading { power: reading.recorded.unwrap_or_default(), recorded: None, ..reading.clone() })
+            }
             Some(Live::Answered { reading, .. }) => Observation::System(reading.clone()),
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
@@ -60,8 +64,15 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
             if let Some((node, power)) = switches(change)
                 && let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(&node)
             {
-                reading.power = power;
+                (reading.power, reading.recorded) = (power, None);
                 reading.boot_progress = (power == PowerState::On).then_some(BootProgress::OsRunning);
+            }
+            // A service that verifies a node reads its power for the first time.
+            if let Change::SetProvisionState { node, target: ProvisionTarget::Manage, .. } = change
+                && let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node)
+                && reading.power == PowerState::Unknown
+            {
+                (reading.power, reading.recorded) = (PowerState::Off, None);
             }
             Ok(())
         }
@@ -70,7 +81,7 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
                 return Err(Fault::transient("the BMC does not answer"));
             };
             let Some(power) = reset.leads_to() else { return Ok(()) };
-            reading.power = power;
+            (reading.power, reading.recorded) = (power, None);
             reading.boot_progress = reset.starts().then_some(BootProgress::OsRunning);
             Ok(())
         }

@@ -111,6 +111,8 @@ impl Release {
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         match record(&self.machine, seen) {
+            // What it owes is this switchover's to settle: nobody else may have it before.
+            Ok((node, _)) if self.machine.kept && node.debt.is_some() => Verdict::Satisfied,
             Ok((node, _)) if node.reservation.as_ref() == Some(&cx.holder) => Verdict::Act,
             Ok(_) => Verdict::Satisfied,
             Err(wait) => wait,

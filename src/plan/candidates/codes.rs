@@ -55,6 +55,10 @@ pub enum LeftOutCode {
     PowerUnknown,
     /// The boot method that the runbook asks for cannot be used with it or its spare.
     BootUnsupported,
+    /// Only one of it and its spare is kept by a service that boots its nodes.
+    OneEndKept,
+    /// Its service boots it by itself, and the runbook's `boot.via` wants to.
+    BootByService,
     /// Its adapter opens another volume than the inventory says.
     BootMismatch,
     /// It is Off and its adapter opens nothing, though the inventory has its boot volume there: as a switchover leaves its
