@@ -71,6 +71,11 @@ pub trait Bmc: Send + Sync {
     }
     /// Send one reset and nothing else. `Ok` means only that the BMC accepted it.
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault>;
+    /// The same, where the other side is told how long the operating system may take. A BMC is not: it asks the system and leaves
+    /// it at that. Ironic waits so long itself, and lets nobody else at the node meanwhile.
+    async fn reset_within(&self, at: &BmcEndpoint, reset: ResetType, _within: Option<Span>, deadline: &Deadline) -> Result<(), Fault> {
+        self.reset(at, reset, deadline).await
+    }
     /// The iSCSI boot configuration. `None`: no adapter function has one.
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
     /// The boot override, where a look at the system does not show it. `None`: it does.

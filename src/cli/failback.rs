@@ -203,6 +203,8 @@ fn runbook(away: &Away, pairs: &BTreeMap<String, String>, args: &FailbackArgs) -
         destinations: pairs.iter().map(|(holder, original)| (holder.clone(), (original.clone(), place))).collect(),
         priority: None,
         left_out: Some(if away.named { LeftOutPolicy::Refuse } else { LeftOutPolicy::Allow }),
+        // What it believes of an instance that comes home is right again.
+        nova_aware: true,
     };
     Ok((runbook, Some(source)))
 }

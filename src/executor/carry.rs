@@ -2,8 +2,9 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
+use crate::plan::Plan;
 use crate::ports::{Attestations, Bmc, Clock, Deadline, FenceAgent, HookRunner, Inventory, Store};
-use crate::step::{Command, HookCall, Observation, Query};
+use crate::step::{Command, HookCall, Observation, Query, Step};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -28,6 +29,8 @@ pub struct Ports {
 pub struct Carrier {
     ports: Ports,
     endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
+    /// How long operating systems may take to shut down.
+    soft: BTreeMap<NodeId, Span>,
     deadline: Deadline,
     began: std::time::Instant,
 }
@@ -41,9 +44,11 @@ const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
     /// Every order that it carries ends with `deadline`.
-    pub fn new(ports: Ports, fleet: &Fleet, deadline: Deadline) -> Carrier {
+    pub fn new(ports: Ports, plan: &Plan, fleet: &Fleet, deadline: Deadline) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
-        Carrier { ports, endpoints, deadline, began: std::time::Instant::now() }
+        let steps = plan.switchovers.iter().flat_map(|s| &s.steps);
+        let soft = steps.filter_map(|step| if let Step::PowerOff(off) = step { Some((off.machine.node, off.soft?)) } else { None });
+        Carrier { ports, endpoints, soft: soft.collect(), deadline, began: std::time::Instant::now() }
     }
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
@@ -171,7 +176,8 @@ impl Carrier {
             Command::Change(change) => limited(self.ports.inventory.change(change, &self.deadline), Fault::unknown).await?,
             Command::Reset { node, reset } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.reset(&endpoint, *reset, &self.deadline), Fault::unknown).await?;
+                let within = self.soft.get(node).copied().filter(|_| *reset == ResetType::GracefulShutdown);
+                limited(self.ports.bmc.reset_within(&endpoint, *reset, within, &self.deadline), Fault::unknown).await?;
             }
             Command::SetBoot { node, settings } => {
                 let endpoint = self.endpoint(*node)?;

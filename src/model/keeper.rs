@@ -42,6 +42,8 @@ pub enum SourceBar {
     RecordUnfit,
     /// A volume of its is recorded for a node that we are not shown.
     SecondAttachment,
+    /// Nova runs its instance, and will not know of the move.
+    Nova,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

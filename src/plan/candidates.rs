@@ -59,7 +59,9 @@ pub fn source_obstacles<'a>(
         |_, _, _, node| cannot_fence(node),
         |runbook, fleet, _, node| live_obstacle(runbook, fleet, node),
     ];
-    let kept = node.kept_by.iter().flat_map(|k| &k.source_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
+    let aware = runbook.sources.nova_aware;
+    let bars = node.kept_by.iter().flat_map(|k| &k.source_bars).filter(move |bar| bar.code != SourceBar::Nova || !aware);
+    let kept = bars.map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
     LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node)).chain(kept)
 }
 

@@ -71,7 +71,7 @@ pub struct Ironic {
 /// What was last read of every node: a plan looks at the fleet and right after that at each of its nodes.
 struct Snapshot {
     at: Instant,
-    reports: BTreeMap<NodeId, SystemReport>,
+    reports: BTreeMap<NodeId, Result<SystemReport, Fault>>,
 }
 
 /// Ironic counts no changes of its records: a digest of what is used of one stands in. It detects, it does not lock.
@@ -217,7 +217,7 @@ impl Ironic {
         Ok(fleet)
     }
 
-    fn remembered(&self, id: NodeId) -> Option<SystemReport> {
+    fn remembered(&self, id: NodeId) -> Option<Result<SystemReport, Fault>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref().filter(|s| s.at.elapsed() < self.options.fresh)?.reports.get(&id).cloned()
     }
@@ -307,13 +307,21 @@ impl Bmc for Ironic {
     async fn report(&self, at: &BmcEndpoint, _: Further) -> Result<SystemReport, Fault> {
         let id = of_endpoint(at)?;
         match self.remembered(id) {
-            Some(report) => Ok(report),
-            None => Ok(power::report(&self.one(id).await?)),
+            Some(report) => report,
+            None => power::report(&self.one(id).await?),
         }
     }
 
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault> {
         self.switch(of_endpoint(at)?, reset, None, deadline).await
+    }
+
+    async fn reset_within(&self, at: &BmcEndpoint, reset: ResetType, within: Option<Span>, deadline: &Deadline) -> Result<(), Fault> {
+        self.switch(of_endpoint(at)?, reset, within, deadline).await
+    }
+
+    async fn boot_override(&self, at: &BmcEndpoint) -> Result<Option<BootOverride>, Fault> {
+        self.boots_from(of_endpoint(at)?).await.map(Some)
     }
 
     async fn iscsi_boot(&self, _: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault> {

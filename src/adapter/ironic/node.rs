@@ -80,7 +80,7 @@ fn generation(node: &Node, attached: Generation) -> Generation {
 const OWN_REASON: &str = "During sync_power_state";
 
 /// The fault for which Ironic itself has put the node into maintenance.
-fn fault(raw: &Value) -> Option<String> {
+pub(super) fn fault(raw: &Value) -> Option<String> {
     let own = text(raw, "maintenance_reason").is_some_and(|reason| reason.starts_with(OWN_REASON));
     text(raw, "fault").filter(|_| own && flag(raw, "maintenance")).map(str::to_owned)
 }

@@ -145,6 +145,26 @@ impl Ironic {
         let told = client.put(&format!("/v1/nodes/{id}/management/boot_device"), &body, deadline).await;
         told.map(drop).map_err(|unread| client.undone(unread))
     }
+
+    /// What the machine's BMC is set to boot from: Ironic asks it, under the node's lock.
+    pub(super) async fn boots_from(&self, id: NodeId) -> Result<BootOverride, Fault> {
+        let seen = self.client().await.map_err(not_silence)?.get(&format!("/v1/nodes/{id}/management/boot_device")).await;
+        let seen = seen.map_err(|fault| match SILENT.iter().any(|words| fault.detail.contains(words)) {
+            true if fault.kind == FaultKind::Answered => Fault::transient(fault.detail),
+            _ => not_silence(fault),
+        })?;
+        let target = match text(&seen, "boot_device") {
+            Some("pxe") => Some("Pxe".to_owned()),
+            Some("disk") => Some("Hdd".to_owned()),
+            other => other.map(str::to_owned),
+        };
+        let enabled = match seen.get("persistent").and_then(Value::as_bool) {
+            Some(true) => Some("Continuous".to_owned()),
+            Some(false) => Some("Once".to_owned()),
+            None => None,
+        };
+        Ok(BootOverride { target, enabled })
+    }
 }
 
 /// Why the last power request came to nothing. Each clears `last_error` first; what is left there of something else says nothing.

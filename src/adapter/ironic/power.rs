@@ -64,8 +64,14 @@ pub(super) fn reading(of: &Reading) -> SystemReading {
     SystemReading { power, power_unknown, recorded, identity: of.identity(), ..SystemReading::default() }
 }
 
-pub(super) fn report(of: &Reading) -> SystemReport {
-    SystemReport { reading: reading(of), facts: of.found(), abilities: abilities(&of.node), ..SystemReport::default() }
+/// # Errors
+/// Silence, where Ironic has found that it reaches the BMC no more.
+pub(super) fn report(of: &Reading) -> Result<SystemReport, Fault> {
+    if super::node::fault(&of.node).as_deref() == Some("power failure") {
+        let name = super::node::name(&of.node);
+        return Err(Fault::transient(format!("Ironic does not reach the BMC of `{name}` (fault: power failure)")));
+    }
+    Ok(SystemReport { reading: reading(of), facts: of.found(), abilities: abilities(&of.node), ..SystemReport::default() })
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub enum LeftOutCode {
     ImageSource,
     /// A record of it cannot be carried over as it is.
     RecordUnfit,
+    /// Nova runs its instance and will not know of the move, and the runbook does not say `nova_aware`.
+    Nova,
     /// Its connectors belong to its hardware, and no hook does the zoning.
     BurnedInConnectors,
     /// Its BMC contradicts facts that were declared.
@@ -162,6 +164,7 @@ impl From<SourceBar> for LeftOutCode {
             SourceBar::ImageSource => LeftOutCode::ImageSource,
             SourceBar::RecordUnfit => LeftOutCode::RecordUnfit,
             SourceBar::SecondAttachment => LeftOutCode::SecondAttachment,
+            SourceBar::Nova => LeftOutCode::Nova,
         }
     }
 }

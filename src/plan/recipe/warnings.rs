@@ -13,6 +13,8 @@ impl Cook<'_> {
             warnings.push(format!("the BMC of `{name}` offers no GracefulShutdown; its operating system is not asked"));
         }
         self.keeper_warnings(&mut warnings);
+        let bars = self.source.kept_by.iter().flat_map(|k| &k.source_bars);
+        warnings.extend(bars.filter(|bar| bar.code == SourceBar::Nova).map(|bar| bar.text.clone()));
         if self.boot_via() == BootVia::None {
             warnings.push(format!("`boot.via: none`: nothing takes the boot configuration off `{name}`; its hooks must"));
         }
