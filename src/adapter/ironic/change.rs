@@ -105,8 +105,12 @@ impl Ironic {
             }
             Change::MoveConnector { connector, from, to, holder } => {
                 let path = format!("/v1/volume/connectors/{connector}");
-                let at = self.client().await?.get(&path).await?;
-                self.move_record(&path, &at, (*from, *to), holder, deadline).await
+                let client = self.client().await?;
+                let at = self.connectors.get(*connector, JUST_NOW, async { client.get(&path).await.map(Arc::new) }).await?;
+                self.connectors.forget(connector);
+                let moved = self.move_record(&path, &at, (*from, *to), holder, deadline).await;
+                self.connectors.forget(connector);
+                moved
             }
             Change::MoveTarget { target, from, to, holder } => {
                 let path = format!("/v1/volume/targets/{target}");

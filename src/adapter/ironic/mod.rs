@@ -64,6 +64,7 @@ pub struct Ironic {
     last: Mutex<Option<Snapshot>>,
     known: Memory,
     nodes: Sharing<NodeId, Arc<Value>>,
+    connectors: Sharing<ConnectorId, Arc<Value>>,
     targets: Sharing<TargetId, Arc<Value>>,
     all_targets: Sharing<(), Arc<Fleet>>,
 }
@@ -94,6 +95,7 @@ impl Ironic {
             last: Mutex::default(),
             known: Memory::default(),
             nodes: Sharing::default(),
+            connectors: Sharing::default(),
             targets: Sharing::default(),
             all_targets: Sharing::default(),
         }
@@ -237,7 +239,9 @@ impl Inventory for Ironic {
     }
 
     async fn connector(&self, id: ConnectorId) -> Result<VolumeConnector, Fault> {
-        let raw = self.client().await?.get(&format!("/v1/volume/connectors/{id}")).await?;
+        let client = self.client().await?;
+        let ask = async { client.get(&format!("/v1/volume/connectors/{id}")).await.map(Arc::new) };
+        let raw = self.connectors.get(id, ONE_LOOK, ask).await?;
         volumes::connector(&raw).map_err(|why| Fault::refused(format!("{id} is {why}, which this coldswap does not know")))
     }
 

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 pub(super) const LIMIT: Duration = Duration::from_secs(50);
 /// For the end of a power off to show, within that.
 const SHOWS: Duration = Duration::from_secs(45);
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(200);
 const POLL_MAX: Duration = Duration::from_millis(800);
-/// No machine comes from a start to its first write in that time.
-const STANDS: Duration = Duration::from_secs(1);
+/// Well within the time in which the answers of one look are one moment: no machine comes from a start to its first write in it.
+const STANDS: Duration = Duration::from_secs(3);
 /// Ironic needs 31 s to say that a BMC is silent: a look that asks two machines could never be one moment.
 const SILENCE_STANDS: Duration = Duration::from_secs(60);
 
