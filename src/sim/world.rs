@@ -1,9 +1,11 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
+mod keeper;
 mod people;
 mod unheard;
 mod witness;
 
+use self::keeper::Service;
 use self::people::impostor;
 use super::Rng;
 use super::queue::Queue;
@@ -51,6 +53,10 @@ pub struct Faults {
     pub lags: u64,
     /// Somebody starts a spare in the first seconds, per spare.
     pub strangers: u64,
+    /// A deployment or adoption fails.
+    pub provision_fails: u64,
+    /// Somebody puts another instance at a spare that carries neither claim nor instance for a moment.
+    pub foreign: u64,
 }
 
 enum Happening {
@@ -73,6 +79,10 @@ enum Happening {
     Tamper(NodeId),
     /// A person switches a machine off by hand and vouches for it.
     Attests(NodeId),
+    /// A service has ended what it was about with a node.
+    Unlocked(NodeId),
+    Provisioned(NodeId, ProvisionTarget),
+    Undeployed(NodeId),
     /// A BMC that answers nothing from here, and one that answers again.
     Dies(NodeId),
     Revives(NodeId),
@@ -130,6 +140,9 @@ pub struct World {
     pub agents_gone: Option<Time>,
     /// A planted bug: the store binds a word however old it is.
     pub binds_any_word: bool,
+    /// A planted bug: what a service has on record is taken for what is.
+    pub believes_records: bool,
+    service: Service,
     /// Two machines on one volume after a feed came back behind everybody's back.
     pub unseen: u32,
 }
@@ -162,6 +175,8 @@ impl World {
             sulks: BTreeMap::new(),
             agents_gone: None,
             binds_any_word: false,
+            believes_records: false,
+            service: Service::of(&fleet),
             unseen: 0,
             fleet,
         };
@@ -265,18 +280,29 @@ impl World {
             Happening::Seen(node) => self.withdraw(node, self.now),
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
+                // Its boot file stays until it is undeployed: what it opens meanwhile is seen by the next look, or by nobody.
+                if self.keeps(node) {
+                    self.fed.insert(node, self.now);
+                }
                 self.power(node, PowerState::On);
             }
+            Happening::Unlocked(node) => self.unlocked(node),
+            Happening::Provisioned(node, target) => self.provisioned(node, target),
+            Happening::Undeployed(node) => self.undeployed(node),
         }
+        self.sync();
         None
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
+        let device = matches!(query, Query::System(_) | Query::Off(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }
         self.fleet.captured_at = self.now;
+        if let Some(seen) = self.kept_answer(query) {
+            return seen;
+        }
         match query {
             Query::System(id) | Query::Boot(id) if self.impostors.get(id).is_some_and(|from| *from <= self.now) => impostor(query),
             Query::System(id) if self.sulks.get(id).is_some_and(|until| self.now < *until) => {
@@ -294,10 +320,10 @@ impl World {
                 None => Observation::Unreadable(Fault::refused("no such plug")),
             },
             Query::Attestation(id) => Observation::Attestation(self.attestations.get(id).cloned().map(Box::new)),
-            Query::SameVolume(id) => {
-                let at = |t: &TargetId| self.fleet.targets[t].node;
+            Query::SameVolume(id) if self.fleet.targets.contains_key(id) => {
+                let at = |t: &TargetId| self.fleet.targets.get(t).map(|t| t.node);
                 let own = self.fleet.targets[id].node;
-                Observation::AlsoAt(self.same_volume[id].iter().map(at).filter(|n| *n != own).collect())
+                Observation::AlsoAt(self.same_volume[id].iter().filter_map(at).filter(|n| *n != own).collect())
             }
             Query::Node(id) => match self.fleet.nodes.get(id) {
                 Some(node) => {
@@ -327,6 +353,9 @@ impl World {
     }
 
     fn effect(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        if let Some(result) = self.kept_effect(command) {
+            return result;
+        }
         match command {
             Command::Reset { node, .. } | Command::SetBoot { node, .. } | Command::SetRestorePolicy { node, .. }
                 if self.dead.contains(node) =>
@@ -374,8 +403,11 @@ impl World {
     }
 
     fn land(&mut self, node: NodeId, reset: ResetType) {
-        let Some(power) = reset.leads_to() else { return };
-        self.power(node, power);
+        let Some(power) = reset.leads_to() else { return self.unlocked(node) };
+        if !(self.keeps(node) && self.dead.contains(&node)) {
+            self.power(node, power);
+        }
+        self.unlocked(node);
         if !reset.starts() && self.sources.contains(&node) && self.rng.percent(self.faults.button) {
             let delay = self.rng.below(3_000);
             self.at(delay, Happening::Button(node));
