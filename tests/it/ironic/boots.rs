@@ -8,6 +8,10 @@ use coldswap_sim::sim::fleet;
 use coldswap_sim::step::Step;
 
 fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) -> Plan {
+    planned_by(via, false, change)
+}
+
+fn planned_by(via: Option<BootVia>, nova_aware: bool, change: impl Fn(&mut Fleet, NodeId, NodeId)) -> Plan {
     let (mut fleet, ends) = fleet(1, 1);
     for id in [ends[0].0, ends[0].1] {
         let node = fleet.nodes.get_mut(&id).expect("a node");
@@ -18,6 +22,7 @@ fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) ->
     change(&mut fleet, ends[0].0, ends[0].1);
     let mut book = runbook(&fleet, &ends, 1, Span::millis(300));
     book.boot.via = via;
+    book.sources.nova_aware = nova_aware;
     book.sources.left_out = Some(LeftOutPolicy::Allow);
     let request = Request {
         id: "p-1".into(),
@@ -129,6 +134,21 @@ fn a_store_boots_nobody_and_a_spare_without_the_capability_is_told_before_anythi
     let cannot = planned(None, |fleet, _, spare| fleet.nodes.get_mut(&spare).expect("the spare").capabilities.clear());
     assert_eq!(left(&cannot), [LeftOutCode::BootUnsupported]);
     assert!(cannot.left_out[0].why.contains("`iscsi_boot`"), "{}", cannot.left_out[0].why);
+}
+
+#[test]
+fn an_instance_of_novas_moves_only_where_the_runbook_knows_and_the_plan_says_what_nova_will_believe() {
+    let of_nova = |aware| {
+        planned_by(None, aware, |fleet, source, _| {
+            let bars = vec![Bar { code: SourceBar::Nova, text: "Nova (`compute-1`) goes on naming this node".into() }];
+            let keeper = Keeper { source_bars: bars, ..Keeper::default() };
+            fleet.nodes.get_mut(&source).expect("the source").kept_by = Some(Box::new(keeper));
+        })
+    };
+    assert_eq!(left(&of_nova(false)), [LeftOutCode::Nova]);
+    let plan = of_nova(true);
+    assert_eq!(left(&plan), []);
+    assert!(plan.switchovers[0].warnings.iter().any(|w| w.contains("compute-1")), "{:?}", plan.switchovers[0].warnings);
 }
 
 #[test]

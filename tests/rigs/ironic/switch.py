@@ -288,7 +288,7 @@ def main():
     prefix, venv, wanted = sys.argv[1], sys.argv[2], sys.argv[3:] or list(PARTS)
     with folder("ironic-switch") as path:
         lab = Lab(prefix, venv)
-        lab.env |= {"IRONIC_SYSTEMS": "120"}
+        lab.env |= {"IRONIC_SYSTEMS": os.environ.get("IRONIC_SYSTEMS", "120")}
         lab.up()
         try:
             rig = Rig(lab, path)
