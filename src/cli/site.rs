@@ -126,7 +126,9 @@ impl Site {
         // A lab's machines are gone when it ends; its store is for looking back.
         let lab = !store.id_prefix()?.is_empty();
         let ironic = match &config.inventory {
-            InventoryKind::Ironic { cloud } if !lab => Some(ironic::shared(cloud.clone(), IronicOptions::default())),
+            InventoryKind::Ironic { cloud } if !lab => {
+                Some(ironic::shared(cloud.clone(), &crate::ports::Store::id(&store).to_string(), IronicOptions::default()))
+            }
             _ => None,
         };
         Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab, ironic })

@@ -133,7 +133,7 @@ impl Ironic {
     pub(super) async fn held(&self, id: NodeId, holder: &Holder, age: Duration) -> Result<Arc<Value>, Fault> {
         let raw = self.raw(id, age).await?;
         let name = node::name(&raw);
-        match node::holder(&raw) {
+        match node::holder(&raw, &self.store) {
             Some(held) if held == *holder => Ok(raw),
             Some(other) => Err(refused(format!("node `{name}` is reserved by `{other}`, not by `{holder}`"))),
             None => Err(refused(format!("node `{name}` is not reserved by `{holder}`"))),
@@ -173,7 +173,7 @@ impl Ironic {
     ) -> Result<(), Fault> {
         let raw = self.raw(id, Duration::ZERO).await?;
         let name = node::name(&raw);
-        match node::holder(&raw) {
+        match node::holder(&raw, &self.store) {
             Some(held) if held == *holder => return Ok(()),
             Some(other) => return Err(refused(format!("node `{name}` is reserved by `{other}`"))),
             None => {}
@@ -196,7 +196,7 @@ impl Ironic {
             )));
         }
         let mut patch = Patch::default();
-        let mut notes = vec![("holder", json!(holder))];
+        let mut notes = vec![("holder", node::held_by(holder, &self.store))];
         if let Some(claim) = claim {
             patch.add("/instance_uuid", json!(claim));
             notes.push(("claim", json!(claim)));
@@ -215,7 +215,7 @@ impl Ironic {
 
     async fn release(&self, id: NodeId, holder: &Holder, deadline: &Deadline) -> Result<(), Fault> {
         let raw = self.raw(id, JUST_NOW).await?;
-        if node::holder(&raw).as_ref() != Some(holder) {
+        if node::holder(&raw, &self.store).as_ref() != Some(holder) {
             return Ok(());
         }
         self.back_fill(id, &raw, deadline).await?;

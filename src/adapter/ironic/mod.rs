@@ -60,6 +60,8 @@ pub struct Ironic {
     cloud: Option<String>,
     around: Surroundings,
     options: IronicOptions,
+    /// Whose runs these are: every store counts its own from 1.
+    store: String,
     client: OnceCell<Client>,
     last: Mutex<Option<Snapshot>>,
     known: Memory,
@@ -91,6 +93,7 @@ impl Ironic {
             cloud,
             around,
             options,
+            store: String::new(),
             client: OnceCell::new(),
             last: Mutex::default(),
             known: Memory::default(),
@@ -99,6 +102,11 @@ impl Ironic {
             targets: Sharing::default(),
             all_targets: Sharing::default(),
         }
+    }
+
+    /// The store that keeps the runs that change anything here.
+    pub fn of_store(self, store: &str) -> Ironic {
+        Ironic { store: store.to_owned(), ..self }
     }
 
     async fn client(&self) -> Result<&Client, Fault> {
@@ -130,7 +138,7 @@ impl Ironic {
             key.inspect(|id| self.known.inspected(*id, &at, found.clone()));
             Ok(found)
         };
-        let held = node::holder(&node).is_some();
+        let held = node::holder(&node, &self.store).is_some();
         let firmware = async {
             let fresh = if held { Duration::MAX } else { self.options.fresh };
             match key.and_then(|id| self.known.firmware(id, fresh)).filter(|_| firm) {
@@ -177,7 +185,7 @@ impl Ironic {
                 (volumes, attached)
             }
         };
-        node::node(&reading, &volumes, &BTreeSet::new(), attached)
+        node::node(&reading, &volumes, &BTreeSet::new(), attached, &self.store)
     }
 
     /// What hangs on one node.
@@ -208,7 +216,7 @@ impl Ironic {
         for reading in &readings {
             let id = node::id(&reading.node)?;
             self.known.attached(id, volumes.attached(id));
-            let node = node::node(reading, &volumes, &wanted, volumes.attached(id))?;
+            let node = node::node(reading, &volumes, &wanted, volumes.attached(id), &self.store)?;
             reports.insert(node.id, power::report(reading));
             fleet.nodes.insert(node.id, node);
         }
@@ -345,6 +353,6 @@ impl Bmc for Ironic {
 }
 
 /// One Ironic for both of its parts.
-pub fn shared(cloud: Option<String>, options: IronicOptions) -> Arc<Ironic> {
-    Arc::new(Ironic::new(cloud, Surroundings::of_process(), options))
+pub fn shared(cloud: Option<String>, store: &str, options: IronicOptions) -> Arc<Ironic> {
+    Arc::new(Ironic::new(cloud, Surroundings::of_process(), options).of_store(store))
 }

@@ -22,7 +22,13 @@ pub(super) fn name(node: &Value) -> String {
 
 /// `wanted`: the capabilities that boot volumes of this fleet ask for. `attached`: the digest of its volumes, where `volumes` are
 /// not read.
-pub(super) fn node(reading: &Reading, volumes: &Volumes, wanted: &BTreeSet<&'static str>, attached: Generation) -> Result<Node, Fault> {
+pub(super) fn node(
+    reading: &Reading,
+    volumes: &Volumes,
+    wanted: &BTreeSet<&'static str>,
+    attached: Generation,
+    store: &str,
+) -> Result<Node, Fault> {
     let raw = &reading.node;
     let id = id(raw)?;
     let name = name(raw);
@@ -51,7 +57,7 @@ pub(super) fn node(reading: &Reading, volumes: &Volumes, wanted: &BTreeSet<&'sta
         abilities: power::abilities(raw),
         provision_state: ProvisionState::of(text(raw, "provision_state").unwrap_or_default()),
         maintenance: maintenance(raw),
-        reservation: holder(raw),
+        reservation: holder(raw, store),
         instance: instance(raw),
         owner: own("owner"),
         lessee: own("lessee"),
@@ -94,9 +100,27 @@ fn maintenance(raw: &Value) -> Option<Maintenance> {
     })
 }
 
-/// The claim of a run, as runs leave it. Ironic's own `reservation` is its conductor's lock and nothing of ours.
-pub(super) fn holder(raw: &Value) -> Option<Holder> {
-    serde_json::from_value(ours(raw)?.get("holder")?.clone()).ok()
+/// The claim of a run, as runs leave it. Ironic's own `reservation` is its conductor's lock and nothing of ours. A run of another
+/// store has the number of one of ours, and is told by its store; what cannot be read is somebody's.
+pub(super) fn holder(raw: &Value, store: &str) -> Option<Holder> {
+    let mut held = ours(raw)?.get("holder")?.clone();
+    let of = held.as_object_mut().and_then(|held| held.remove("store"));
+    let of = of.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let held: Result<Holder, _> = serde_json::from_value(held);
+    Some(match held {
+        Ok(held) if of == store => held,
+        Ok(held) => Holder { run: RunId(format!("{} of store {of}", held.run)), ..held },
+        Err(_) => Holder { run: RunId("somebody".to_owned()), switchover: SwitchoverId(0) },
+    })
+}
+
+/// What [`holder`] reads.
+pub(super) fn held_by(holder: &Holder, store: &str) -> Value {
+    let mut held = serde_json::json!(holder);
+    if !store.is_empty() {
+        held["store"] = serde_json::json!(store);
+    }
+    held
 }
 
 /// What a run has put in place of an instance, so that nobody else takes the node.

@@ -120,6 +120,22 @@ async fn two_runs_that_want_one_spare_or_one_source() {
     }
 }
 
+/// Every store counts its runs from 1: `r-1` of one is not `r-1` of another.
+#[tokio::test]
+async fn a_run_of_another_store_with_the_same_number_is_another_run() {
+    let (rack, _) = pair().await;
+    let (ours, theirs) = (at(&rack).of_store("one"), at(&rack).of_store("two"));
+    reserve(&ours, BM02, "r-1", Some(id(BM01))).await.expect("reserved");
+    let told = reserve(&theirs, BM02, "r-1", Some(id(BM01))).await.expect_err("it is another's");
+    assert!(told.kind == FaultKind::Refused && told.detail.contains("r-1 of store one"), "{told}");
+    release(&theirs, BM02).await.expect("nothing happens");
+    assert_eq!(ours.node(id(BM02)).await.expect("a node").reservation, Some(holder("r-1")));
+    let seen = theirs.node(id(BM02)).await.expect("a node");
+    assert_ne!(seen.reservation, Some(holder("r-1")));
+    release(&ours, BM02).await.expect("released");
+    reserve(&theirs, BM02, "r-1", Some(id(BM01))).await.expect("now it is free");
+}
+
 #[tokio::test]
 async fn a_node_that_changed_since_the_plan_is_not_reserved() {
     for change in [("resource_class", json!("x")), ("owner", json!("p")), ("instance_uuid", json!(BM03)), ("maintenance", json!(true))] {
