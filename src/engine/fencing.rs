@@ -102,7 +102,10 @@ impl Engine {
         let track = &self.progress.tracks[index];
         let told_off = track.begun || self.flights[index].told_at.is_some() || self.step(index).is_some_and(Step::starts_destination);
         let on = |(query, seen): (&Query, &Observation)| match (query, seen) {
-            (Query::System(node) | Query::Off(node), Observation::System(reading)) => *node == source && reading.power.runs(),
+            (Query::System(node) | Query::Off(node), Observation::System(reading)) => {
+                // What a service recorded and does not look at was not seen now.
+                *node == source && reading.power.runs() && reading.recorded.is_none()
+            }
             (Query::Plug(_), Observation::Plug(state)) => *state == PlugState::On && told_off,
             _ => false,
         };

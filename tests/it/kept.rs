@@ -121,10 +121,10 @@ fn kept_nodes_under_many_seeds() {
 fn a_source_that_cannot_be_undeployed_stays_held_and_resume_settles_it() {
     let (fleet, plan) = kept(1, 1, ProvisionState::Available);
     let s = &plan.switchovers[0];
-    let at = 1 + s.steps.iter().position(|s| matches!(s, Step::Provision(_))).expect("a deployment");
+    let at = 1 + s.steps.iter().position(|s| matches!(s, Step::AwaitBoot(_))).expect("a boot");
     let mut world = World::new(fleet.clone(), 3, Faults::default());
     let calm = run_in(World::new(fleet.clone(), 3, Faults::default()), &plan, &[], Bugs::default());
-    let done = calm.journal.iter().find(|e| matches!(e.event, Event::Achieved { step, .. } if step as usize == at)).expect("deployed").at;
+    let done = calm.journal.iter().find(|e| matches!(e.event, Event::Achieved { step, .. } if step as usize == at)).expect("booted").at;
     world.fall_silent(s.source.node, done.since(fleet.captured_at));
     let mut owed = run_in(world, &plan, &[], Bugs::default());
     check(&plan, &fleet, &owed).unwrap_or_else(|e| panic!("{e}\n{}", story(&owed)));
