@@ -108,6 +108,8 @@ def kill_all(rig, spare, count):
         pair.check_end(source, target, f"{what} killed after request {at}", states, maintenance)
         with lock:
             done.append((what, at, killed))
+            if killed:
+                print(f"    {what}, after request {at}: the right end", flush=True)
         return killed
 
     def work(pair):
@@ -254,8 +256,9 @@ def rivals(rig):
     winners = []
     for _ in range(3):
         pair = rig.pair()
-        second = Place(pair.place.path.parent / f"rival-{pair.number}", {"auth_type": "none", "auth": {"endpoint": rig.lab.url}}) \
-            if (pair.place.path.parent / f"rival-{pair.number}").mkdir() is None else None
+        path = pair.place.path.parent / f"rival-{pair.number}"
+        path.mkdir()
+        second = Place(path, {"auth_type": "none", "auth": {"endpoint": rig.lab.url}})
         for name in ("coldswap.yaml", "runbook.yaml"):
             (second.path / name).write_text((pair.place.path / name).read_text())
         plans = [p.start("apply", "runbook.yaml", "--yes") for p in (pair.place, second)]
