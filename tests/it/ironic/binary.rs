@@ -71,7 +71,7 @@ async fn a_plan_names_the_fit_spare_and_the_reasons_of_the_others() {
     assert_eq!(codes("bm02"), Vec::<String>::new());
     assert_eq!(codes("bm03"), ["retired"]);
     assert!(codes("bm04").contains(&"provision_state".to_owned()) && out.contains("`clean failed`"), "{out}");
-    assert_eq!(codes("bm05"), ["maintenance", "power_unknown"]);
+    assert_eq!(codes("bm05"), ["maintenance"]);
     for words in [
         &["inventory", "list"][..],
         &["inventory", "show", "bm04"],
