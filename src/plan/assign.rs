@@ -19,6 +19,7 @@ use crate::model::*;
 use crate::runbook::{Judge, LeftOutPolicy, Runbook};
 use classes::Classes;
 use deal::Assigned;
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use spread::Spreads;
@@ -104,15 +105,16 @@ pub(super) fn choose_with(runbook: &Runbook, fleet: &Fleet, holdings: &Holdings,
 
     let mut left_out = Vec::new();
     let mut able = Vec::new();
-    for source in sources {
-        match source_obstacles(runbook, fleet, holdings, source.node).next() {
+    let obstacles: Vec<_> = sources.par_iter().map(|s| source_obstacles(runbook, fleet, holdings, s.node).next()).collect();
+    for (source, obstacle) in sources.into_iter().zip(obstacles) {
+        match obstacle {
             Some(obstacle) => left_out.push(source.left_out(obstacle.code, obstacle.text)),
             None => able.push(source),
         }
     }
     let not_spare = |id: &NodeId| all_sources.contains(id) || excluded.contains(id);
     let free = |node: &Node| !not_spare(&node.id) && spare_obstacles(fleet, holdings, node).next().is_none();
-    let mut spares: Vec<&Node> = fleet.nodes.values().filter(|n| free(n)).collect();
+    let mut spares: Vec<&Node> = fleet.nodes.par_iter().map(|(_, n)| n).filter(|n| free(n)).collect();
     spares.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
 
     let mut pairs = pin(runbook, (fleet, holdings), &judge, &spares, &mut able, &mut left_out, &mut diagnostics);

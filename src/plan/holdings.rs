@@ -12,12 +12,15 @@ pub struct Holdings<'a> {
 
 impl<'a> Holdings<'a> {
     pub fn of(fleet: &'a Fleet) -> Holdings<'a> {
+        let (mut holdings, volumes) = rayon::join(|| Holdings::by_node(fleet), || by_volume(fleet));
+        holdings.volumes = volumes;
+        holdings
+    }
+
+    fn by_node(fleet: &'a Fleet) -> Holdings<'a> {
         let mut holdings = Holdings::default();
         for target in fleet.targets.values() {
             holdings.targets.entry(target.node).or_default().push(target);
-            for identity in target.identities() {
-                holdings.volumes.entry(identity).or_default().push(target);
-            }
         }
         holdings.targets.values_mut().for_each(|list| list.sort_by_key(|t| (t.boot_index, t.id)));
         for connector in fleet.connectors.values() {
@@ -71,4 +74,14 @@ impl<'a> Holdings<'a> {
         }
         part
     }
+}
+
+fn by_volume(fleet: &Fleet) -> BTreeMap<VolumeIdentity, Vec<&VolumeTarget>> {
+    let mut volumes: BTreeMap<VolumeIdentity, Vec<&VolumeTarget>> = BTreeMap::new();
+    for target in fleet.targets.values() {
+        for identity in target.identities() {
+            volumes.entry(identity).or_default().push(target);
+        }
+    }
+    volumes
 }

@@ -13,6 +13,7 @@ pub mod explain;
 mod gates;
 pub mod holdings;
 pub mod home;
+mod many;
 mod predict;
 mod recipe;
 mod types;
@@ -80,16 +81,10 @@ pub fn plan(runbook: &Runbook, fleet: &Fleet, request: &Request) -> Result<(Plan
     let choice = assign::choose_with(runbook, &home::as_spares(fleet, &request.home), &holdings, only, &request.exclude);
     let mut diagnostics = choice.diagnostics.clone();
     let mut left_out = choice.left_out.clone();
-    let plugs = recipe::Plugs::of(runbook, fleet, &holdings, &choice.pairs.iter().map(|p| p.source).collect::<Vec<_>>());
-    let mut shelf = recipe::Shelf::default();
     let mut switchovers: Vec<Switchover> = Vec::with_capacity(choice.pairs.len());
-    for pair in &choice.pairs {
-        let id = SwitchoverId(u32::try_from(switchovers.len() + 1).unwrap_or(u32::MAX));
-        // No node is in two switchovers, so what the others do to the fleet does not show here.
-        let part = holdings.around(fleet, pair.source, pair.destination);
-        let composed = recipe::compose(runbook, &part, request, pair, (&plugs, &mut shelf), id).and_then(|s| audit::check(part, s));
+    for composed in many::compose(runbook, fleet, request, &holdings, &choice.pairs) {
         match composed {
-            Ok(switchover) => switchovers.push(gates::limited(runbook, fleet, switchover)),
+            Ok(switchover) => switchovers.push(switchover),
             Err(recipe::Unfit::Left(left)) => left_out.push(*left),
             Err(recipe::Unfit::Wrong(d)) => diagnostics.0.push(*d),
         }

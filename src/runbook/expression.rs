@@ -7,6 +7,7 @@
 //! (`shape`), and evaluated strictly (`eval`): a comparison with none is false, kinds are never mixed, there are no
 //! loops and no calls, so that every evaluation ends.
 
+mod columns;
 mod eval;
 mod filter;
 mod lower;
@@ -19,6 +20,7 @@ mod template;
 mod tests;
 mod value;
 
+pub use columns::Columns;
 pub use scope::{NodeValues, Scope};
 pub use template::{Template, TemplateValue};
 pub use value::Value;
@@ -101,6 +103,16 @@ impl Expression {
     pub fn holds_for(&self, source: &[Value], spare: &[Value]) -> Result<bool, ExpressionError> {
         let row = eval::Row { source, spare, of_spare: &self.of_spare };
         plain::truth(&self.ast, &row).map_or_else(|| eval::truth(&self.ast, &row), Ok)
+    }
+
+    /// What many spares show, for [`Expression::truths`].
+    pub fn columns<'v>(&self, spares: impl ExactSizeIterator<Item = &'v [Value]> + Clone) -> Columns {
+        Columns::of(spares, &self.of_spare)
+    }
+
+    /// [`Expression::holds_for`] of one source and every spare, where that can be told column by column.
+    pub fn truths(&self, source: &[Value], spares: &Columns) -> Option<Vec<bool>> {
+        spares.truths(&self.ast, source, &self.of_spare)
     }
 
     /// Does a row of the source's, or of the spare's, hold what may decide?

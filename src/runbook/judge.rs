@@ -1,7 +1,7 @@
 //! Matching over one fleet: every rule of [`super::predicate`] for a source and a spare, or one question for many pairs.
 
 use super::predicate::*;
-use super::{Against, Expression, ExpressionError, Matching, NodeValues, Require, Rule, Scope, Value};
+use super::{Against, Columns, Expression, ExpressionError, Matching, NodeValues, Require, Rule, Scope, Value};
 use crate::model::*;
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -230,6 +230,26 @@ impl Ask<'_> {
                 Ok(need.zip(spare.as_ref()).is_some_and(|(need, have)| meets(*test, &need, have)))
             }
             _ => Ok(false),
+        }
+    }
+
+    /// What many spares show, for [`Ask::answers`]. None: there is nothing to be had by columns.
+    pub fn columns(&self, spares: &[Shown]) -> Option<Columns> {
+        let Ask::When(expression) = self else { return None };
+        let row = |shown: &Shown| matches!(shown, Shown::Row(_));
+        spares.iter().all(row).then(|| {
+            expression.columns(spares.iter().map(|shown| match shown {
+                Shown::Row(row) => row.as_slice(),
+                Shown::Fact(_) => &[],
+            }))
+        })
+    }
+
+    /// [`Ask::answer`] for one source and every spare, where that can be told column by column.
+    pub fn answers(&self, source: &Shown, spares: &Columns) -> Option<Vec<bool>> {
+        match (self, source) {
+            (Ask::When(expression), Shown::Row(source)) => expression.truths(source, spares),
+            _ => None,
         }
     }
 

@@ -31,6 +31,7 @@ mod lease;
 mod leaves;
 mod lessons;
 mod lost;
+mod many;
 mod matching;
 mod people;
 mod redfish;

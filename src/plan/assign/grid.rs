@@ -2,7 +2,7 @@
 //! asked about once.
 
 use crate::model::NodeId;
-use crate::runbook::{Ask, ExpressionError, Judge, Shown};
+use crate::runbook::{Ask, Columns, ExpressionError, Judge, Shown};
 use std::collections::BTreeMap;
 
 /// Small numbers for things that are equal, in the order in which they are first seen.
@@ -44,11 +44,12 @@ pub(super) struct Facet<'a> {
     sources: Numbers<Shown>,
     spares: Numbers<Shown>,
     kept: Vec<u8>,
+    columns: Option<Columns>,
 }
 
 impl<'a> Facet<'a> {
     pub(super) fn new(ask: Ask<'a>) -> Facet<'a> {
-        Facet { ask, sources: Numbers::new(), spares: Numbers::new(), kept: Vec::new() }
+        Facet { ask, sources: Numbers::new(), spares: Numbers::new(), kept: Vec::new(), columns: None }
     }
 
     pub(super) fn number(&mut self, judge: &Judge, as_source: bool, id: NodeId) -> u32 {
@@ -59,8 +60,11 @@ impl<'a> Facet<'a> {
     /// All nodes have their numbers: `pairs` of them will be asked about.
     pub(super) fn ready(&mut self, pairs: usize) {
         let size = self.sources.seen.len() * self.spares.seen.len();
-        if size <= KEPT_MAX && size < pairs {
+        // What is asked about hardly twice is not worth keeping.
+        if size <= KEPT_MAX && size < pairs / 4 {
             self.kept = vec![0; size];
+        } else {
+            self.columns = self.ask.columns(&self.spares.seen);
         }
     }
 
@@ -89,6 +93,10 @@ impl<'a> Facet<'a> {
         errors.clear();
         let width = self.spares.seen.len();
         let (ask, from) = (self.ask, &self.sources.seen[source as usize]);
+        if let Some(truths) = self.columns.as_ref().and_then(|columns| ask.answers(from, columns)) {
+            answers.extend(spares.iter().map(|spare| if truths[*spare as usize] { Answer::Yes } else { Answer::No }));
+            return;
+        }
         let mut kept = self.kept.get_mut(source as usize * width..(source as usize + 1) * width);
         for (at, spare) in spares.iter().enumerate() {
             let spare = *spare as usize;

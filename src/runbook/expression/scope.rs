@@ -4,9 +4,8 @@ use super::Value;
 use crate::model::*;
 use crate::runbook::plain::may_be_secret;
 use serde::Serialize;
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// What names stand for during one evaluation. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +76,7 @@ impl Scope {
 /// The nodes of a fleet as expressions see them. Only what is asked for is made.
 pub struct NodeValues<'a> {
     fleet: &'a Fleet,
-    held: OnceCell<Held<'a>>,
+    held: OnceLock<Held<'a>>,
 }
 
 #[derive(Default)]
@@ -88,7 +87,7 @@ struct Held<'a> {
 
 impl<'a> NodeValues<'a> {
     pub fn new(fleet: &'a Fleet) -> NodeValues<'a> {
-        NodeValues { fleet, held: OnceCell::new() }
+        NodeValues { fleet, held: OnceLock::new() }
     }
 
     /// What stands behind `steps` at that node: `["labels", "tier"]`. None of a node that the fleet does not have.
