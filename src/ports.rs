@@ -27,6 +27,10 @@ pub trait Inventory: Send + Sync {
     async fn target(&self, id: TargetId) -> Result<VolumeTarget, Fault>;
     /// Every target in the inventory that shares an identity with this one, itself left out.
     async fn same_volume(&self, id: TargetId) -> Result<Vec<VolumeTarget>, Fault>;
+    /// The targets that are recorded at a node, of whatever kind: what an undeployment there would delete.
+    async fn targets_at(&self, id: NodeId) -> Result<Vec<TargetId>, Fault> {
+        Ok(self.fleet().await?.targets_of(id).into_iter().map(|t| t.id).collect())
+    }
     /// Compare and set. `Refused` when what the change expects does not hold, and, in the same transaction, when the
     /// deadline's token is not the newest of the holder's run.
     async fn change(&self, change: &Change, deadline: &Deadline) -> Result<(), Fault>;
@@ -39,6 +43,17 @@ pub trait Inventory: Send + Sync {
 pub trait Bmc: Send + Sync {
     /// One look at the system: power, who answers, boot progress, override.
     async fn read(&self, at: &BmcEndpoint) -> Result<SystemReading, Fault>;
+    /// A look that is to prove the machine Off (rule S1). Where reading asks the machine's own BMC, reading is all that there
+    /// is to it. A service that answers from its records must ask the machine by a means that starts nothing: for Ironic that
+    /// is `power off`, sent only where the record says off and nothing is under way. An On, and a change under way, are told
+    /// as they are and nothing is sent.
+    async fn confirm_off(&self, at: &BmcEndpoint, _deadline: &Deadline) -> Result<SystemReading, Fault> {
+        self.read(at).await
+    }
+    /// So long is it waited for in a look that asks others too.
+    fn read_limit(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(9)
+    }
     /// Did anything come back from this BMC since then, whatever became of it? One that was given up because it took too
     /// long is silent only if nothing did (rule S1).
     fn heard(&self, _at: &BmcEndpoint, _since: std::time::Instant) -> bool {
@@ -56,8 +71,17 @@ pub trait Bmc: Send + Sync {
     }
     /// Send one reset and nothing else. `Ok` means only that the BMC accepted it.
     async fn reset(&self, at: &BmcEndpoint, reset: ResetType, deadline: &Deadline) -> Result<(), Fault>;
+    /// The same, where the other side is told how long the operating system may take. A BMC is not: it asks the system and leaves
+    /// it at that. Ironic waits so long itself, and lets nobody else at the node meanwhile.
+    async fn reset_within(&self, at: &BmcEndpoint, reset: ResetType, _within: Option<Span>, deadline: &Deadline) -> Result<(), Fault> {
+        self.reset(at, reset, deadline).await
+    }
     /// The iSCSI boot configuration. `None`: no adapter function has one.
     async fn iscsi_boot(&self, at: &BmcEndpoint) -> Result<Option<IscsiBoot>, Fault>;
+    /// The boot override, where a look at the system does not show it. `None`: it does.
+    async fn boot_override(&self, _at: &BmcEndpoint) -> Result<Option<BootOverride>, Fault> {
+        Ok(None)
+    }
     /// Write what is `Some` and leave the rest alone.
     async fn set_boot(&self, at: &BmcEndpoint, settings: &BootSettings, deadline: &Deadline) -> Result<(), Fault>;
     /// Write `PowerRestorePolicy`: what the machine does when mains power returns.
@@ -145,6 +169,8 @@ pub trait Store: Send + Sync {
     /// same commit.
     fn append(&self, run: &RunId, token: u64, records: &[Record], marks: &[(NodeId, PowerMark)]) -> Result<(), StoreError>;
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// The last power command that any run of this store sent to the node (rule S6).
+    fn power_mark(&self, node: NodeId) -> Result<Option<PowerMark>, StoreError>;
     /// These machines were seen On at that time: no attestation from before it counts for anybody any more.
     fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError>;
     /// Put a request into a run's mailbox; its number. Durable when it returns.

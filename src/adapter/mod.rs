@@ -20,4 +20,4 @@ mod watchdog;
 use crate::model::Gate;
 
 /// What the adapters guard, for `docs/gates.md`.
-pub const GATES: &[&[Gate]] = &[store_sqlite::GATES, gate::GATES];
+pub const GATES: &[&[Gate]] = &[store_sqlite::GATES, gate::GATES, ironic::CHANGE_GATES, ironic::OFF_GATES];

@@ -31,9 +31,6 @@ pub async fn apply(global: &Global, args: &ApplyArgs) -> Result<ExitCode, Failur
     if is_plan(&bytes.text) {
         return saved(global, args, &bytes.text, &go).await;
     }
-    if args.lab.is_none() {
-        super::site::changes(&super::site::config(global)?, "apply")?;
-    }
     let (runbook, source) = files::runbook(&args.file, &args.vars)?;
     let bench = Bench::open(global, args.lab.as_deref(), true).await?;
     let ports = bench.site.ports();
@@ -83,7 +80,6 @@ async fn saved(global: &Global, args: &ApplyArgs, text: &[u8], go: &Go<'_>) -> R
         return Err(Failure::usage(format!("a saved plan is carried out as it is; {belong}")));
     }
     let plan = read_plan(text).map_err(|why| Failure::refused(format!("`{name}` is no plan: {why}")))?;
-    super::site::changes(&super::site::config(global)?, "apply")?;
     let site = Site::open(global)?;
     let ports = site.ports();
     if plan.store != ports.store.id() {
@@ -179,7 +175,6 @@ pub async fn begin(global: &Global, site: &Site, ports: Ports, plan: Plan, go: &
 
 pub async fn resume(global: &Global, args: &ResumeArgs) -> Result<ExitCode, Failure> {
     let site = Site::of_id(global, &args.id)?;
-    site.changes("resume")?;
     let ports = site.ports();
     let run = RunId(args.id.clone());
     let Some(row) = ports.store.run(&run)? else { return Err(super::runs::unknown(&site, &args.id)) };
@@ -242,6 +237,10 @@ pub async fn carry_out(
 /// Remember in the inventory what the BMCs said of themselves. What is refused is told and stops nothing: the step that
 /// reserves the node compares again.
 pub async fn learn(global: &Global, site: &Site, ports: &Ports, gathered: &Gathered) {
+    // Ironic remembers for itself.
+    if site.ironic.is_some() {
+        return;
+    }
     // All at once: the store commits in groups.
     let learnt = gathered.reports.iter().map(|(node, report)| ports.inventory.learn(*node, report, site.now()));
     for fault in futures_util::future::join_all(learnt).await.into_iter().filter_map(Result::err) {

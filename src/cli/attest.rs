@@ -23,7 +23,6 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
     if expires == Span::ZERO || expires > EXPIRES_MAX {
         return Err(Failure::usage(format!("`--expires {expires}`: more than 0s and at most {EXPIRES_MAX}")));
     }
-    super::site::changes(&super::site::config(global)?, "attest")?;
     let site = Site::open(global)?;
     let ports = site.ports();
     let fleet = ports.inventory.fleet().await?;
@@ -35,7 +34,13 @@ pub async fn attest(global: &Global, args: &AttestArgs) -> Result<ExitCode, Fail
             None => failure,
         });
     };
-    let seen = ports.bmc.read(&node.bmc).await;
+    let mut seen = ports.bmc.read(&node.bmc).await;
+    if node.kept_by.is_some() && seen.as_ref().is_ok_and(|reading| !reading.power.runs()) {
+        // The service told its record. Asked for the boot device, it has to ask the BMC itself: silence is the BMC's then.
+        if let Err(fault) = ports.bmc.boot_override(&node.bmc).await {
+            seen = Err(fault);
+        }
+    }
     ports.bmc.close().await;
     if let Some(why) = contradicts(node, &seen) {
         // Rule S1: it ends whatever was said before, too.

@@ -34,7 +34,9 @@ struct Away {
 pub async fn run(global: &Global, args: &FailbackArgs) -> Result<ExitCode, Failure> {
     // A node may be called anything; only a lab's run says where it is kept.
     let site = if args.id.starts_with("lab-") { Site::of_id(global, &args.id)? } else { Site::open(global)? };
-    site.changes("failback")?;
+    if args.keep && !site.lab {
+        super::site::records_here(&site.config, "failback --keep")?;
+    }
     let away = find(&site, args).await?;
     if site.lab && global.store.is_none() {
         return Err(Failure::refused(format!("`{}` ran in a lab that has ended; its machines are gone", away.run)));
@@ -66,7 +68,7 @@ async fn find(site: &Site, args: &FailbackArgs) -> Result<Away, Failure> {
         only(&mut chosen, &args.only, &row.id)?;
         return Ok(Away { run: row.id, plan, chosen, named: !args.only.is_empty() });
     }
-    let fleet = crate::ports::Inventory::fleet(&site.store).await?;
+    let fleet = site.inventory().fleet().await?;
     let Some(node) = fleet.find(&args.id).map(|n| n.id) else { return Err(runs::unknown(site, &args.id)) };
     if !args.only.is_empty() {
         return Err(Failure::usage("`--only` chooses among the nodes of a run, and a node is named already"));
@@ -201,6 +203,8 @@ fn runbook(away: &Away, pairs: &BTreeMap<String, String>, args: &FailbackArgs) -
         destinations: pairs.iter().map(|(holder, original)| (holder.clone(), (original.clone(), place))).collect(),
         priority: None,
         left_out: Some(if away.named { LeftOutPolicy::Refuse } else { LeftOutPolicy::Allow }),
+        // What it believes of an instance that comes home is right again.
+        nova_aware: true,
     };
     Ok((runbook, Some(source)))
 }
@@ -263,8 +267,12 @@ fn derived(away: &Away, pairs: &BTreeMap<String, String>) -> String {
 }
 
 /// How the machines of the run learned what to boot.
-fn via<'a>(mut steps: impl Iterator<Item = &'a Step>) -> &'static str {
-    let settings = steps.find_map(|s| if let Step::ConfigureBoot(c) = s { Some(&c.settings) } else { None });
+fn via<'a>(steps: impl Iterator<Item = &'a Step>) -> &'static str {
+    let steps: Vec<&Step> = steps.collect();
+    if steps.iter().any(|s| matches!(s, Step::CleanSource(_))) {
+        return "inventory";
+    }
+    let settings = steps.into_iter().find_map(|s| if let Step::ConfigureBoot(c) = s { Some(&c.settings) } else { None });
     match settings {
         Some(settings) if settings.iscsi.is_some() => "redfish-iscsi",
         Some(_) => "redfish-override",

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 pub async fn run(global: &Global, args: InventoryArgs) -> Result<ExitCode, Failure> {
     let looks_only = matches!(args.command, InventoryCommand::Export { .. } | InventoryCommand::List | InventoryCommand::Show { .. });
     if !looks_only {
-        site::changes(&site::config(global)?, "inventory")?;
+        site::records_here(&site::config(global)?, "inventory")?;
     }
     let site = if looks_only { Site::open_to_read(global)? } else { Site::open(global)? };
     match args.command {

@@ -62,19 +62,8 @@ pub fn who(by: Option<&str>) -> String {
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
-fn request_word(request: &Request) -> &'static str {
-    match request {
-        Request::RollBack { .. } => "rollback",
-        _ => "decide",
-    }
-}
-
 async fn ask(global: &Global, id: &str, by: Option<&str>, request: Request) -> Result<ExitCode, Failure> {
     let site = Site::of_id(global, id)?;
-    // What is being carried out can always be held; what would touch a node goes by the inventory.
-    if !matches!(request, Request::Pause { .. } | Request::Stop) {
-        site.changes(request_word(&request))?;
-    }
     let run = RunId(id.to_owned());
     let Some(row) = site.store.run(&run)? else { return Err(super::runs::unknown(&site, id)) };
     match site.store.test_lock(&run) {

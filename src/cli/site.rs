@@ -35,17 +35,17 @@ pub struct Site {
     pub ironic: Option<Arc<Ironic>>,
 }
 
-/// A command that changes nodes, volumes or power, or goes on with what did.
+/// A command that changes records by hand.
 ///
 /// # Errors
-/// The inventory can only be read.
-pub fn changes(config: &Config, what: &str) -> Result<(), Failure> {
+/// They are kept elsewhere.
+pub fn records_here(config: &Config, what: &str) -> Result<(), Failure> {
     if config.inventory == InventoryKind::Store {
         return Ok(());
     }
-    let code = codes::IRONIC_READ_ONLY;
-    Err(Failure::refused(format!("{code}: `{what}` is not supported yet with an inventory in Ironic; nothing was touched"))
-        .hint("`plan`, `explain`, `coverage`, `drill`, `spares size` and `inventory list|show|export` work with it"))
+    let code = codes::RECORDS_IN_IRONIC;
+    Err(Failure::refused(format!("{code}: `{what}` changes records, and those of this inventory are kept in Ironic; nothing was touched"))
+        .hint("change them there (`openstack baremetal node set`, `inspect`, ...); what coldswap keeps stands under `extra.coldswap`"))
 }
 
 /// The configuration that applies: `--config`, or `coldswap.yaml` here, or the defaults.
@@ -126,7 +126,9 @@ impl Site {
         // A lab's machines are gone when it ends; its store is for looking back.
         let lab = !store.id_prefix()?.is_empty();
         let ironic = match &config.inventory {
-            InventoryKind::Ironic { cloud } if !lab => Some(ironic::shared(cloud.clone(), IronicOptions::default())),
+            InventoryKind::Ironic { cloud } if !lab => {
+                Some(ironic::shared(cloud.clone(), &crate::ports::Store::id(&store).to_string(), IronicOptions::default()))
+            }
             _ => None,
         };
         Ok(Site { store, config, clock: Arc::new(SystemClock::new()), landing: None, lab, ironic })
@@ -155,14 +157,6 @@ impl Site {
             Some(ironic) => Arc::<Ironic>::clone(ironic),
             None => Arc::new(self.store.clone()),
         }
-    }
-
-    /// As [`changes`]; a lab is its own.
-    ///
-    /// # Errors
-    /// The inventory can only be read.
-    pub fn changes(&self, what: &str) -> Result<(), Failure> {
-        if self.lab { Ok(()) } else { changes(&self.config, what) }
     }
 
     fn bmc(&self, secrets: Arc<dyn Secrets>) -> Arc<dyn Bmc> {
@@ -214,7 +208,10 @@ impl Site {
 
     /// How long leases are, and for how long a request to a BMC may be on its way.
     pub fn terms(&self) -> Terms {
-        let request = RedfishOptions::default().request_timeout;
+        let request = match self.ironic {
+            Some(_) => IronicOptions::default().request_timeout,
+            None => RedfishOptions::default().request_timeout,
+        };
         Terms::new(Span(u64::try_from(request.as_millis()).unwrap_or(u64::MAX)))
     }
 

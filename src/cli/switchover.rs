@@ -48,9 +48,6 @@ async fn one(global: &Global, source: &str, destination: Option<&str>, how: &Swi
     let text = Source::new("(switchover)", runbook(source, destination, how));
     let (runbook, _): (Runbook, _) =
         read_runbook(&text, &Vars::new(), &files::Disk).map_err(|wrong| Failure::Diagnostics(wrong, vec![text.clone()]))?;
-    if how.lab.is_none() && !how.dry_run {
-        super::site::changes(&super::site::config(global)?, "switchover")?;
-    }
     let bench = Bench::open(global, how.lab.as_deref(), !how.dry_run).await?;
     let ports = bench.site.ports();
     let bmc = std::sync::Arc::clone(&ports.bmc);

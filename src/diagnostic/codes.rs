@@ -69,9 +69,9 @@ codes! {
     WINDOWS_OVER = "P026", "no window opens any more",
         "every window of the runbook is over, or its recurrence does not come within two years: nothing could start, and the run would be parked at once",
         "correct `windows`, or make the plan when one is near";
-    IRONIC_READ_ONLY = "P027", "an inventory in Ironic is only read yet",
-        "the configuration has `inventory: {kind: ironic}`, and the command would change nodes, volumes or power, or rests on a run that did",
-        "`plan`, `explain`, `coverage`, `drill`, `spares size` and `inventory list|show|export` work; to carry a plan out, `kind: store`";
+    RECORDS_IN_IRONIC = "P027", "the records are kept in Ironic",
+        "the configuration has `inventory: {kind: ironic}`, and the command changes records by hand: `inventory import|set|discover|refresh|release|remove`, `failback --keep`",
+        "change them with Ironic's own client; `inventory list|show|export` read them, and plans are carried out with them";
     SYNTAX = "R001", "the file is not YAML",
         "the text breaks the rules of YAML at this place: a bracket or quote that is not closed, a wrong indentation, a `:` too many",
         "mend the place; text that holds `: `, ` #` or begins with one of `@ % & * ! | > [ ] { }` belongs in quotes";

@@ -87,6 +87,10 @@ pub enum Event {
     Settled {
         switchover: SwitchoverId,
     },
+    /// A run that is taken up again tries once more what it left undone behind the point of no return.
+    Mending {
+        switchover: SwitchoverId,
+    },
     Started {
         switchover: SwitchoverId,
     },
@@ -205,6 +209,7 @@ impl Event {
             | Event::CuttingOff { switchover, .. }
             | Event::Resolved { switchover, .. }
             | Event::Settled { switchover }
+            | Event::Mending { switchover }
             | Event::Finished { switchover, .. } => Some(*switchover),
         }
     }
@@ -258,6 +263,11 @@ pub enum Told {
     Attestation,
     /// A question to a person.
     Prompt,
+    /// The service that keeps the node is asked to take it to another provision state, by the service's own word.
+    Provision {
+        node: NodeId,
+        target: ProvisionTarget,
+    },
 }
 
 /// Who vouched that a source is off whose BMC could not.

@@ -22,7 +22,7 @@ impl Engine {
         }
         let counts = match self.step(index) {
             Some(Step::Confirm(_)) => true,
-            Some(Step::PowerOn(_)) => track.phase == Phase::Forward && !track.intended,
+            Some(step) if step.starts_destination() => track.phase == Phase::Forward && !track.intended,
             _ => track.phase == Phase::Forward && !track.past_return,
         };
         match self.word_over(now, index).filter(|_| counts) {
@@ -102,7 +102,10 @@ impl Engine {
         let track = &self.progress.tracks[index];
         let told_off = track.begun || self.flights[index].told_at.is_some() || self.step(index).is_some_and(Step::starts_destination);
         let on = |(query, seen): (&Query, &Observation)| match (query, seen) {
-            (Query::System(node), Observation::System(reading)) => *node == source && reading.power.runs(),
+            (Query::System(node) | Query::Off(node), Observation::System(reading)) => {
+                // What a service recorded and does not look at was not seen now.
+                *node == source && reading.power.runs() && reading.recorded.is_none()
+            }
             (Query::Plug(_), Observation::Plug(state)) => *state == PlugState::On && told_off,
             _ => false,
         };
@@ -119,6 +122,7 @@ impl Engine {
         let (node, reset) = match command {
             Command::Reset { node, reset } if reset.leads_to().is_some() => (*node, *reset),
             Command::Agents(_) => (switchover.source.node, ResetType::ForceOff),
+            Command::Change(Change::SetProvisionState { node, target: ProvisionTarget::Active, .. }) => (*node, ResetType::On),
             _ => return,
         };
         let lands_by = now + switchover.landing;
@@ -141,13 +145,18 @@ impl Engine {
 
     /// A destination that was told On once and came On has landed: the next run need not wait for it.
     pub(super) fn clear_mark(&mut self, now: Time, index: usize) {
-        if let Some(Step::PowerOn(on)) = self.step(index)
+        let started = match self.step(index) {
+            Some(Step::PowerOn(on)) => Some((on.pair.destination.node, on.reset)),
+            // Its lock is held to the end: what is active is landed.
+            Some(Step::Provision(deploy)) if deploy.starts() => Some((deploy.node, ResetType::On)),
+            _ => None,
+        };
+        if let Some((node, reset)) = started
             && self.progress.tracks[index].attempt == 0
             && !self.flights[index].inherited
             && !self.flights[index].asked_again
         {
-            let mark = PowerMark { reset: on.reset, sent_at: now, lands_by: now };
-            self.marks.push((on.pair.destination.node, mark));
+            self.marks.push((node, PowerMark { reset, sent_at: now, lands_by: now }));
         }
     }
 }

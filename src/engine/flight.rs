@@ -127,7 +127,7 @@ impl Flight {
     pub fn keep_reads(&mut self, now: Time, queries: &[Query], seen: &[Observation]) {
         for (query, seen) in queries.iter().zip(seen) {
             match (query, seen) {
-                (Query::System(node), Observation::System(reading)) => {
+                (Query::System(node) | Query::Off(node), Observation::System(reading)) if reading.recorded.is_none() => {
                     let who = reading.identity.system_uuid.clone().or_else(|| reading.identity.serial_number.clone());
                     self.reads.push(Read { at: now, node: *node, power: reading.power, who });
                 }

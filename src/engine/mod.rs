@@ -126,7 +126,7 @@ impl Engine {
             progress,
         };
         engine.take_up(now);
-        engine.look_for_debts();
+        engine.look_for_debts(now);
         engine.enforce(now);
         Ok(engine)
     }

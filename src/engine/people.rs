@@ -318,10 +318,14 @@ impl Engine {
     }
 
     /// A run that is taken up again looks whether what is owed has been settled by hand.
-    pub(super) fn look_for_debts(&mut self) {
+    pub(super) fn look_for_debts(&mut self, now: Time) {
         for index in 0..self.progress.tracks.len() {
             let track = &self.progress.tracks[index];
             if !track.owes || track.in_flight() {
+                continue;
+            }
+            if track.may_be_mended(&self.plan.switchovers[index].steps) {
+                self.mend(now, index);
                 continue;
             }
             let s = &self.plan.switchovers[index];
@@ -331,6 +335,14 @@ impl Engine {
             self.settling.insert(index);
             self.orders.push(Order::Look(ticket, queries));
         }
+    }
+
+    /// The source is still held for it: what could not be done is tried once more.
+    fn mend(&mut self, now: Time, index: usize) {
+        self.record(now, Event::Mending { switchover: self.id(index) });
+        self.admission.begin(&self.plan, index);
+        self.flights[index] = Flight::new(State::Idle, false, now);
+        self.idle.push(index);
     }
 
     /// Settled: neither node is held for it any more, and neither owes anything. What cannot be read stays owed.

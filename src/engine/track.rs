@@ -3,7 +3,7 @@
 use super::event::*;
 use super::progress::{Held, Phase, Track};
 use crate::model::*;
-use crate::step::{Confirm, PowerOff, Step, Undo};
+use crate::step::{Confirm, NoteDebt, Owed, PowerOff, Step, Undo};
 use std::collections::BTreeSet;
 
 impl Track {
@@ -27,6 +27,11 @@ impl Track {
     /// It ended where a person must say how it goes on, and nobody has yet.
     pub fn may_be_resolved(&self) -> bool {
         matches!(self.phase, Phase::Finished(Outcome::Stopped | Outcome::InDoubt)) && self.owes
+    }
+
+    /// It went well, and its source is not undeployed yet.
+    pub(super) fn may_be_mended(&self, forward: &[Step]) -> bool {
+        self.phase == Phase::Finished(Outcome::SwitchedOver) && self.owes && self.debt.is_some() && !mending(forward).is_empty()
     }
 
     /// Does this end count as a failure? Not where it is what somebody asked for; one that could not even be taken back
@@ -63,8 +68,12 @@ impl Track {
                 if let Some(voucher) = fence {
                     self.fence = self.counts(voucher).then(|| held(voucher));
                 }
-                if let (Some(Step::NoteDebt(note)), true) = (self.path(forward).get(self.cursor), *how != How::AlreadySo) {
-                    self.debt = Some(format!("`{}`: {}", note.machine.name, note.debt));
+                match self.path(forward).get(self.cursor) {
+                    Some(Step::NoteDebt(note)) if note.owed == Owed::Paid => self.debt = None,
+                    Some(Step::NoteDebt(note)) if *how != How::AlreadySo => {
+                        self.debt = Some(format!("`{}`: {}", note.machine.name, note.debt));
+                    }
+                    _ => {}
                 }
                 self.next();
             }
@@ -94,6 +103,11 @@ impl Track {
             Event::Resolved { moved, .. } if self.may_be_resolved() => {
                 self.detour = self.settlement(forward, *moved);
                 self.moved = Some(*moved);
+                self.turn(Phase::Settling);
+            }
+            Event::Mending { .. } if self.may_be_mended(forward) => {
+                self.detour = mending(forward);
+                self.moved = Some(true);
                 self.turn(Phase::Settling);
             }
             Event::Settled { .. } if self.owes && matches!(self.phase, Phase::Finished(_)) => self.owes = false,
@@ -142,7 +156,7 @@ impl Track {
         self.intended = true;
         self.begun = true;
         self.first_intent.get_or_insert(at);
-        if matches!(command, Told::Reset { .. } | Told::Agents(_)) {
+        if matches!(command, Told::Reset { .. } | Told::Agents(_) | Told::Provision { target: ProvisionTarget::Active, .. }) {
             self.last_power = Some(at);
         }
         if self.phase == Phase::Forward {
@@ -168,8 +182,11 @@ impl Track {
     }
 
     /// Only what was begun is taken back, the last one first. The step in hand may have happened and is among them.
+    ///
+    /// What a service made of the spare is taken back last of all that touches the spare, when no record hangs on it any more
+    /// and the source runs again: an undeployment deletes what is recorded there.
     fn way_back(&self, forward: &[Step]) -> Vec<Step> {
-        let undo = |at: &usize| match forward[*at].undo() {
+        let undo = |at: usize| match forward[at].undo() {
             Undo::Steps(steps) => steps,
             Undo::Nothing | Undo::Never => Vec::new(),
         };
@@ -181,7 +198,17 @@ impl Track {
             begun.push(off);
             begun.sort_unstable();
         }
-        begun.iter().rev().flat_map(undo).collect()
+        let taken = begun.iter().filter_map(|at| if let Step::Provision(p) = &forward[*at] { Some(p.afterwards()) } else { None });
+        let mut taken: Vec<Step> = taken.flatten().collect();
+        let mut back = Vec::new();
+        for at in begun.into_iter().rev() {
+            if off.is_none_or(|off| at < off) {
+                back.append(&mut taken);
+            }
+            back.extend(undo(at));
+        }
+        back.append(&mut taken);
+        back
     }
 
     /// A fresh look at both nodes first. Moved: what else belongs to a switchover follows, and both nodes are given back.
@@ -199,10 +226,16 @@ impl Track {
         for (at, step) in forward.iter().enumerate() {
             match step {
                 // What is left to do after the start: what the source's firmware still opens, and the way home's own ends.
-                Step::NoteDebt(_) | Step::LeaveMaintenance(_) | Step::SetRestorePolicy(_) if at > started => rest.push(step.clone()),
+                Step::NoteDebt(_) | Step::LeaveMaintenance(_) | Step::SetRestorePolicy(_) | Step::CleanSource(_) | Step::Provision(_)
+                    if at > started =>
+                {
+                    rest.push(step.clone());
+                }
                 Step::MoveConnector(m) => confirm.connectors.push((m.connector, m.connector_id.clone())),
                 Step::ConfigureBoot(c) => confirm.opens = c.settings.iscsi.clone().filter(|i| !i.is_clear()),
                 Step::MoveTarget(m) => confirm.targets.push((m.target, m.volume_id.clone())),
+                // A spare that a service started has left its maintenance.
+                Step::SetMaintenance(m) if m.machine.node == pair.destination.node => {}
                 Step::SetMaintenance(_) | Step::MoveInstance(_) | Step::Release(_) => rest.push(step.clone()),
                 _ => {}
             }
@@ -214,6 +247,20 @@ impl Track {
     pub fn touched_nothing(&self, forward: &[Step]) -> bool {
         self.begun_steps.iter().all(|at| matches!(forward[*at], Step::Reserve(_)))
     }
+}
+
+/// What is tried once more where the source could not be undeployed; nothing where the plan undeploys none.
+fn mending(forward: &[Step]) -> Vec<Step> {
+    let Some(at) = forward.iter().position(|s| matches!(s, Step::CleanSource(_))) else { return Vec::new() };
+    let Step::CleanSource(clean) = &forward[at] else { return Vec::new() };
+    let rest = forward[at + 1..].iter().filter(|s| !matches!(s, Step::Release(r) if r.machine.node != clean.node));
+    let paid = |step: &Step| match step {
+        Step::NoteDebt(note) if note.owed == Owed::Undeploy => {
+            [step.clone(), Step::NoteDebt(NoteDebt { owed: Owed::Paid, ..note.clone() })].to_vec()
+        }
+        _ => vec![step.clone()],
+    };
+    std::iter::once(forward[at].clone()).chain(rest.flat_map(paid)).collect()
 }
 
 fn held(voucher: &Voucher) -> Held {

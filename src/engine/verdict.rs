@@ -148,6 +148,7 @@ impl Engine {
         let cx = self.context(now, index);
         let Some(command) = self.step(index).and_then(|s| s.command(&cx)) else { return };
         let told = match &command {
+            Command::Change(Change::SetProvisionState { node, target, .. }) => Told::Provision { node: *node, target: *target },
             Command::Change(_) => Told::Change,
             Command::Reset { node, reset } => Told::Reset { node: *node, reset: *reset },
             Command::SetBoot { .. } => Told::Boot,
@@ -317,6 +318,8 @@ impl Engine {
             return self.tolerate(now, index, why, hook);
         }
         match phase {
+            // Going back would take the volumes from under somebody's instance, and going on would open them for it.
+            Phase::Forward if why.code == ReasonCode::ForeignInstance => self.finish(now, index, Outcome::InDoubt, Some(why), hook),
             Phase::Forward if track.past_return && why.code == ReasonCode::SourceOn => {
                 self.record(now, Event::CuttingOff { switchover: self.id(index), why });
                 self.going_back += 1;

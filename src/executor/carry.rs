@@ -2,8 +2,9 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
+use crate::plan::Plan;
 use crate::ports::{Attestations, Bmc, Clock, Deadline, FenceAgent, HookRunner, Inventory, Store};
-use crate::step::{Command, HookCall, Observation, Query};
+use crate::step::{Command, HookCall, Observation, Query, Step};
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -28,6 +29,8 @@ pub struct Ports {
 pub struct Carrier {
     ports: Ports,
     endpoints: BTreeMap<NodeId, Arc<BmcEndpoint>>,
+    /// How long operating systems may take to shut down.
+    soft: BTreeMap<NodeId, Span>,
     deadline: Deadline,
     began: std::time::Instant,
 }
@@ -37,15 +40,15 @@ const PORT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Machines take seconds to start; readings that lie further apart than this do not speak of one moment.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
-/// So long is a BMC waited for in a look that asks others too: well within [`LOOK_LIMIT`].
-const READ_LIMIT: Duration = Duration::from_secs(9);
 const PANICKED: &str = "a bug in coldswap: the adapter panicked; see the log";
 
 impl Carrier {
     /// Every order that it carries ends with `deadline`.
-    pub fn new(ports: Ports, fleet: &Fleet, deadline: Deadline) -> Carrier {
+    pub fn new(ports: Ports, plan: &Plan, fleet: &Fleet, deadline: Deadline) -> Carrier {
         let endpoints = fleet.nodes.values().map(|n| (n.id, Arc::new(n.bmc.clone()))).collect();
-        Carrier { ports, endpoints, deadline, began: std::time::Instant::now() }
+        let steps = plan.switchovers.iter().flat_map(|s| &s.steps);
+        let soft = steps.filter_map(|step| if let Step::PowerOff(off) = step { Some((off.machine.node, off.soft?)) } else { None });
+        Carrier { ports, endpoints, soft: soft.collect(), deadline, began: std::time::Instant::now() }
     }
 
     fn endpoint(&self, node: NodeId) -> Result<Arc<BmcEndpoint>, Fault> {
@@ -62,25 +65,28 @@ impl Carrier {
         }
         let began = std::time::Instant::now();
         let several = queries.len() > 1;
-        let mut systems: Vec<NodeId> = queries.iter().filter_map(system_of).collect();
+        let mut systems: Vec<(NodeId, Asked)> = queries.iter().filter_map(system_of).collect();
         systems.sort_unstable();
         systems.dedup();
-        let readings = futures_util::future::join_all(systems.iter().map(|id| self.read(*id)));
+        let readings = futures_util::future::join_all(systems.iter().map(|(id, asked)| self.read(*id, *asked)));
         let rest = futures_util::future::join_all(queries.iter().map(|query| self.look_beside(query, several)));
         let (readings, rest) = futures_util::future::join(readings, rest).await;
         let agents = queries.iter().any(|q| matches!(q, Query::Plug(_)));
         let apart = began.elapsed() > LOOK_LIMIT && several && !agents;
-        let reading = |id: NodeId| systems.binary_search(&id).map_err(|_| Fault::transient("not read")).and_then(|at| readings[at].clone());
+        let reading = |asked: (NodeId, Asked)| {
+            systems.binary_search(&asked).map_err(|_| Fault::transient("not read")).and_then(|at| readings[at].clone())
+        };
         let together = |(query, beside): (&Query, Result<Beside, Fault>)| {
             Ok(match (query, beside?) {
                 (_, Beside::All(seen)) => seen,
-                (Query::System(id), _) => {
-                    let reading = reading(*id)?;
+                (Query::System(_) | Query::Off(_), _) => {
+                    let reading = system_of(query).map_or_else(|| Err(Fault::transient("not read")), reading)?;
                     if apart && !reading.power.runs() {
                         return Err(Fault::answered("the answers of one look came too far apart"));
                     }
                     Observation::System(reading)
                 }
+                (_, Beside::Override(boot_override)) => Observation::Boot(BootSettings { iscsi: None, boot_override: Some(boot_override) }),
                 (query, Beside::Iscsi(iscsi)) => {
                     let seen = system_of(query).map(reading).transpose()?;
                     Observation::Boot(BootSettings { iscsi, boot_override: seen.map(|s| s.boot_override) })
@@ -100,9 +106,13 @@ impl Carrier {
     }
 
     /// A BMC that is silent must not make the answers beside it too old, nor keep the next look waiting.
-    async fn read(&self, id: NodeId) -> Result<SystemReading, Fault> {
+    async fn read(&self, id: NodeId, asked: Asked) -> Result<SystemReading, Fault> {
         let (endpoint, began) = (self.endpoint(id)?, std::time::Instant::now());
-        let seen = limited_to(READ_LIMIT, self.ports.bmc.read(&endpoint), Fault::transient).await;
+        let (bmc, limit) = (&self.ports.bmc, self.ports.bmc.read_limit());
+        let seen = match asked {
+            Asked::State => limited_to(limit, bmc.read(&endpoint), Fault::transient).await,
+            Asked::Off => limited_to(limit, bmc.confirm_off(&endpoint, &self.deadline), Fault::transient).await,
+        };
         seen.map_err(|fault| match fault.is_silence() && self.ports.bmc.heard(&endpoint, began) {
             true => Fault::answered(format!("{} (and yet it has answered)", fault.detail)),
             false => fault,
@@ -114,14 +124,24 @@ impl Carrier {
         let inventory = &self.ports.inventory;
         Ok(Beside::All(match query {
             Query::Node(id) => {
-                let node = limited(inventory.node(*id), Fault::transient).await?;
+                let mut node = limited(inventory.node(*id), Fault::transient).await?;
+                // A service keeps no marks of ours: the store does, for every node that was told anything.
+                if node.kept_by.is_some() {
+                    let mark = self.ports.store.power_mark(*id).map_err(|e| Fault::answered(e.to_string()))?;
+                    Arc::make_mut(&mut node).power_mark = mark;
+                }
                 let left = node.power_mark.map(|mark| self.landing_left(mark)).filter(|left| *left > Span::ZERO);
                 Observation::Node(node, left)
             }
-            Query::System(_) | Query::Override(_) => return Ok(Beside::Iscsi(None)),
+            Query::System(_) | Query::Off(_) => return Ok(Beside::Iscsi(None)),
+            Query::Override(id) => {
+                let endpoint = self.endpoint(*id)?;
+                let told = limited(self.ports.bmc.boot_override(&endpoint), Fault::transient).await?;
+                return Ok(told.map_or(Beside::Iscsi(None), Beside::Override));
+            }
             Query::Boot(id) | Query::BootAndOverride(id) => {
                 let endpoint = self.endpoint(*id)?;
-                let limit = if several { READ_LIMIT } else { PORT_LIMIT };
+                let limit = if several { self.ports.bmc.read_limit() } else { PORT_LIMIT };
                 return limited_to(limit, self.ports.bmc.iscsi_boot(&endpoint), Fault::transient).await.map(Beside::Iscsi);
             }
             Query::Connector(id) => Observation::At(limited(inventory.connector(*id), Fault::transient).await?.node),
@@ -136,6 +156,7 @@ impl Carrier {
                 let elsewhere = same.iter().map(|t| t.node).filter(|n| *n != own.node && !own.shareable);
                 Observation::AlsoAt(elsewhere.collect())
             }
+            Query::TargetsAt(id) => Observation::Targets(limited(inventory.targets_at(*id), Fault::transient).await?),
             Query::Plug(call) => Observation::Plug(self.ports.agents.status(call).await?),
             Query::Attestation(id) => {
                 Observation::Attestation(limited(self.ports.attestations.attestation(*id), Fault::transient).await?.map(Box::new))
@@ -155,7 +176,8 @@ impl Carrier {
             Command::Change(change) => limited(self.ports.inventory.change(change, &self.deadline), Fault::unknown).await?,
             Command::Reset { node, reset } => {
                 let endpoint = self.endpoint(*node)?;
-                limited(self.ports.bmc.reset(&endpoint, *reset, &self.deadline), Fault::unknown).await?;
+                let within = self.soft.get(node).copied().filter(|_| *reset == ResetType::GracefulShutdown);
+                limited(self.ports.bmc.reset_within(&endpoint, *reset, within, &self.deadline), Fault::unknown).await?;
             }
             Command::SetBoot { node, settings } => {
                 let endpoint = self.endpoint(*node)?;
@@ -197,12 +219,21 @@ pub fn word(command: &Command) -> &str {
 enum Beside {
     All(Observation),
     Iscsi(Option<IscsiBoot>),
+    Override(BootOverride),
+}
+
+/// How a system is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    State,
+    Off,
 }
 
 /// The node whose system a query wants read.
-fn system_of(query: &Query) -> Option<NodeId> {
+fn system_of(query: &Query) -> Option<(NodeId, Asked)> {
     match query {
-        Query::System(id) | Query::BootAndOverride(id) | Query::Override(id) => Some(*id),
+        Query::System(id) | Query::BootAndOverride(id) | Query::Override(id) => Some((*id, Asked::State)),
+        Query::Off(id) => Some((*id, Asked::Off)),
         _ => None,
     }
 }

@@ -103,7 +103,7 @@ pub async fn execute(
         watch.saw(entry, engine.progress());
     }
     let mut notifier = Notifier::start(engine.shared_plan(), run.clone(), &ports);
-    let carrier = carry::Carrier::new(ports.clone(), &fleet, claim.deadline.clone());
+    let carrier = carry::Carrier::new(ports.clone(), engine.plan(), &fleet, claim.deadline.clone());
     drop(fleet);
     let ended = carry_on(&mut engine, &run, &ports, (carrier, &mut log), (&mut control, &mut claim.lost), watch, &mut notifier).await;
     watch.finished();

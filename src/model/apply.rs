@@ -22,7 +22,9 @@ impl Change {
             | Change::SetDebt { holder, .. }
             | Change::MoveConnector { holder, .. }
             | Change::MoveTarget { holder, .. }
-            | Change::MoveInstance { holder, .. } => holder,
+            | Change::MoveInstance { holder, .. }
+            | Change::SetProvisionState { holder, .. }
+            | Change::Undeploy { holder, .. } => holder,
         }
     }
 
@@ -31,6 +33,7 @@ impl Change {
         match self {
             Change::Reserve { node, .. } | Change::Release { node, .. } => vec![*node],
             Change::SetMaintenance { node, .. } | Change::SetDebt { node, .. } => vec![*node],
+            Change::SetProvisionState { node, .. } | Change::Undeploy { node, .. } => vec![*node],
             Change::MoveConnector { from, to, .. } | Change::MoveTarget { from, to, .. } | Change::MoveInstance { from, to, .. } => {
                 vec![*from, *to]
             }
@@ -76,7 +79,7 @@ impl Fleet {
     /// connector, target or instance that is at neither end of its move.
     pub fn apply(&mut self, change: &Change) -> Result<(), Fault> {
         match change {
-            Change::Reserve { node, holder, expect } => self.reserve(*node, holder, *expect),
+            Change::Reserve { node, holder, expect, claim: _ } => self.reserve(*node, holder, *expect),
             Change::Release { node, holder } => {
                 let node = self.record_mut(*node)?;
                 if node.reservation.as_ref() == Some(holder) {
@@ -103,6 +106,14 @@ impl Fleet {
                 self.held(*from, holder)?;
                 self.held(*to, holder)?;
                 self.move_instance(instance.as_ref(), (*from, *from_state), (*to, *to_state))
+            }
+            Change::SetProvisionState { node, target, holder } => {
+                self.held(*node, holder)?;
+                self.provision(*node, *target)
+            }
+            Change::Undeploy { node, holder } => {
+                self.held(*node, holder)?;
+                self.undeploy(*node)
             }
         }
     }
@@ -221,6 +232,50 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// What a service that keeps the node would do of it, at once.
+    fn provision(&mut self, id: NodeId, target: ProvisionTarget) -> Result<(), Fault> {
+        let node = self.kept_mut(id)?;
+        let settled = target.leads_to();
+        if node.provision_state == settled {
+            return Ok(());
+        }
+        if !target.allowed_from(node.provision_state) {
+            return Err(Fault::refused(format!(
+                "node `{}` is {}, and `{}` cannot be asked for",
+                node.name,
+                node.provision_state,
+                target.as_str()
+            )));
+        }
+        node.provision_state = settled;
+        node.generation = node.generation.next();
+        Ok(())
+    }
+
+    /// What is recorded at the node is lost with it: whoever asks for it too early has lost the volumes' records.
+    fn undeploy(&mut self, id: NodeId) -> Result<(), Fault> {
+        let node = self.kept_mut(id)?;
+        if node.provision_state == ProvisionState::Available {
+            return Ok(());
+        }
+        if !matches!(node.provision_state, ProvisionState::Active | ProvisionState::DeployFailed | ProvisionState::Error) {
+            return Err(Fault::refused(format!("node `{}` is {}, and `deleted` cannot be asked for", node.name, node.provision_state)));
+        }
+        node.provision_state = ProvisionState::Available;
+        node.instance = None;
+        node.generation = node.generation.next();
+        self.targets.retain(|_, target| target.node != id);
+        Ok(())
+    }
+
+    fn kept_mut(&mut self, id: NodeId) -> Result<&mut Node, Fault> {
+        let node = self.record_mut(id)?;
+        match node.kept_by {
+            Some(_) => Ok(node),
+            None => Err(Fault::refused(format!("node `{}` is kept by no service that deploys it", node.name))),
+        }
     }
 
     fn instance_elsewhere(&self, want: Option<uuid::Uuid>, from: NodeId, to: NodeId) -> Fault {

@@ -82,6 +82,10 @@ pub struct SystemReading {
     /// Why `power` is unknown, where whoever was asked knows the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_unknown: Option<String>,
+    /// What a service recorded while it does not look at the machine (Ironic, in maintenance): `power` is unknown then, and
+    /// this is no evidence of anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<PowerState>,
 }
 
 /// What a short reading asks for beside the ComputerSystem: each costs requests of its own, so a plan asks for what its

@@ -125,6 +125,12 @@ pub enum ReasonCode {
     Contradicted,
     /// The destination's boot configuration is not the one that was set, just before the start.
     BootChanged,
+    /// The service that keeps the node is at work on it (deploying, adopting, undeploying).
+    Provisioning,
+    /// The service has the node in a provision state that no step leads out of.
+    ProvisionState,
+    /// Somebody else's instance stands at the destination.
+    ForeignInstance,
 }
 
 impl fmt::Display for ReasonCode {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 /// Namespace of every UUID that coldswap derives instead of being told (UUIDv5, RFC 9562 section 5.5).
-const NAMESPACE: Uuid = Uuid::from_bytes(*b"coldswap-ns-0001");
+pub(super) const NAMESPACE: Uuid = Uuid::from_bytes(*b"coldswap-ns-0001");
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -12,6 +12,10 @@ pub struct Keeper {
     /// What keeps it from being a spare.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spare_bars: Vec<Bar<SpareBar>>,
+    /// Present where the service itself has put the node into maintenance, for a fault that it found (Ironic: `fault`, and
+    /// nobody's `maintenance_reason` but its own). `power failure`: it cannot reach the BMC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// One thing in the way. `text` names the node, the service's own word and what to do.
@@ -38,6 +42,8 @@ pub enum SourceBar {
     RecordUnfit,
     /// A volume of its is recorded for a node that we are not shown.
     SecondAttachment,
+    /// Nova runs its instance, and will not know of the move.
+    Nova,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -39,8 +39,13 @@ pub fn source_obstacles<'a>(
             obstacle(C::Reserved, format!("`{name}` is reserved by {holder}; wait for that run, or `coldswap inventory release {name}`"))
         },
         |_, _, _, node| unsettled(node).and_then(|text| obstacle(C::ProvisionState, text)),
-        |_, _, _, node| {
+        |_, fleet, _, node| {
             let reason = &node.maintenance.as_ref()?.reason;
+            // Its service's own, because the BMC is silent: that is for the look at power to judge.
+            let faulty = node.kept_by.as_ref().is_some_and(|k| k.fault.is_some());
+            if faulty && matches!(fleet.live.get(&node.id), Some(Live::Silent(_))) {
+                return None;
+            }
             obstacle(C::Maintenance, format!("`{}` is in maintenance: {reason}; end the maintenance first", node.name))
         },
         |_, _, _, node| {
@@ -54,7 +59,9 @@ pub fn source_obstacles<'a>(
         |_, _, _, node| cannot_fence(node),
         |runbook, fleet, _, node| live_obstacle(runbook, fleet, node),
     ];
-    let kept = node.kept_by.iter().flat_map(|k| &k.source_bars).map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
+    let aware = runbook.sources.nova_aware;
+    let bars = node.kept_by.iter().flat_map(|k| &k.source_bars).filter(move |bar| bar.code != SourceBar::Nova || !aware);
+    let kept = bars.map(|bar| Obstacle { code: bar.code.into(), text: bar.text.clone() });
     LOOKS.into_iter().filter_map(|look| look(runbook, fleet, holdings, node)).chain(kept)
 }
 
@@ -165,6 +172,13 @@ fn live_obstacle(runbook: &Runbook, fleet: &Fleet, node: &Node) -> Option<Obstac
     }
 }
 
+/// Its service does not look at its power just now, and does before anything is moved: an original that comes home was left
+/// Off and in maintenance by us, and `manage` looks at one that was never managed.
+fn seen_later(node: &Node, reading: &SystemReading) -> bool {
+    let never_looked = node.provision_state == ProvisionState::Enroll && node.maintenance.is_none();
+    node.kept_by.is_some() && (reading.recorded == Some(PowerState::Off) || never_looked)
+}
+
 fn power_unknown(name: &str, reading: &SystemReading) -> String {
     match &reading.power_unknown {
         Some(why) => format!("nothing says whether `{name}` is on: {why}"),
@@ -260,6 +274,7 @@ fn spare_live(fleet: &Fleet, node: &Node) -> Option<Obstacle<SpareCode>> {
             (Some(text), _) => obstacle(C::WrongMachine, text),
             (None, PowerState::Off) => unidentified(node, &reading.identity).and_then(|text| obstacle(C::Unidentified, text)),
             (None, PowerState::On) => obstacle(C::PowerOn, format!("`{name}` is On: somebody uses it, or it must be switched off first")),
+            (None, PowerState::Unknown) if seen_later(node, reading) => None,
             (None, PowerState::Unknown) => obstacle(C::PowerUnknown, power_unknown(name, reading)),
             (None, moving) => obstacle(C::PowerInTransition, format!("`{name}` reads {moving}")),
         },

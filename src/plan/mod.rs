@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 /// What planning guards, for `docs/gates.md`.
 pub const GATES: &[&[Gate]] =
-    &[candidates::GATES, recipe::GATES, recipe::BOOT_GATES, audit::GATES, gates::GATES, home::GATES, predict::GATES];
+    &[candidates::GATES, recipe::GATES, recipe::BOOT_GATES, recipe::KEEPER_GATES, audit::GATES, gates::GATES, home::GATES, predict::GATES];
 
 /// What a plan needs to know that is neither in the runbook nor in the fleet.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 mod boot;
 mod fence;
 mod hooks;
+mod keeper;
 mod power;
 mod warnings;
 
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 pub use boot::GATES as BOOT_GATES;
 pub use fence::{GATES, Plugs};
 pub(super) use hooks::render_action;
+pub use keeper::GATES as KEEPER_GATES;
 
 /// Why a pair of nodes gets no steps.
 pub enum Unfit {
@@ -54,11 +56,18 @@ pub fn compose(
     id: SwitchoverId,
 ) -> Result<Switchover, Unfit> {
     let cx = Cook::new(runbook, fleet, request, chosen, id)?;
+    let keeping = cx.keeping()?;
     let boot = cx.boot()?;
     let mut steps = Vec::with_capacity(STEPS);
     steps.extend([cx.reserve(chosen.source, false, shelf), cx.reserve(chosen.destination, true, shelf)]);
+    if let Some(keeping) = &keeping {
+        // The claim on the spare locks the source as well, and so it comes first.
+        steps.reverse();
+        steps.extend(keeping.verify.clone());
+    }
     cx.hooks(HookPoint::PreShutdown, fleet, &mut steps)?;
     steps.push(Step::SetMaintenance(SetMaintenance { machine: cx.pair.source.clone(), reason: format!("{} {id}", runbook.name) }));
+    steps.extend(keeping.iter().map(|k| k.set_aside.clone()));
     let (connectors, targets) = (cx.connectors(), cx.targets());
     steps.extend(cx.crash_dump());
     steps.push(cx.power_off(&connectors, &targets, &boot));
@@ -69,18 +78,29 @@ pub fn compose(
     steps.extend(connectors);
     steps.extend(targets);
     steps.push(cx.move_instance());
-    steps.extend(cx.home.and_then(|h| h.before_boot(&cx.pair.destination)));
-    steps.extend(boot.configure.clone().map(Step::ConfigureBoot));
+    match &keeping {
+        Some(keeping) => steps.extend(cx.take_over(keeping)),
+        None => {
+            steps.extend(cx.home.and_then(|h| h.before_boot(&cx.pair.destination)));
+            steps.extend(boot.configure.clone().map(Step::ConfigureBoot));
+        }
+    }
     let after = &cx.after(&steps);
     cx.hooks(HookPoint::PostMigration, after, &mut steps)?;
-    steps.push(cx.power_on(&boot, &fence));
+    steps.push(match keeping.as_ref().filter(|k| k.deploys()) {
+        Some(_) => cx.deploy(&fence),
+        None => cx.power_on(&boot, &fence),
+    });
     steps.push(Step::AwaitBoot(AwaitBoot {
         pair: cx.pair.clone(),
         boot_progress: runbook.boot.ready.contains(&BootReady::BootProgress) && cx.destination.abilities.boot_progress,
         timeout: runbook.boot.timeout,
     }));
     cx.hooks(HookPoint::PostBoot, after, &mut steps)?;
-    steps.extend(cx.note_debt(&boot));
+    steps.extend(match &keeping {
+        Some(_) => cx.clean_source(),
+        None => cx.note_debt(&boot).into_iter().collect(),
+    });
     let afterwards = cx.home.map(|h| h.afterwards(&cx.pair, format!("{} {id}", runbook.name), &steps));
     steps.extend(afterwards.into_iter().flatten());
     steps.push(Step::Release(Release { machine: cx.pair.source.clone() }));
@@ -125,7 +145,8 @@ impl<'a> Cook<'a> {
         let source = &fleet.nodes[&chosen.source];
         let destination = &fleet.nodes[&chosen.destination];
         let landing = request.landing.of(chosen.source).max(request.landing.of(chosen.destination));
-        let machine = |node: &Node| Machine { node: node.id, name: node.name.clone(), identity: identity(fleet, node) };
+        let machine =
+            |node: &Node| Machine { node: node.id, name: node.name.clone(), identity: identity(fleet, node), kept: node.kept_by.is_some() };
         let pair = Pair { source: machine(source), destination: machine(destination) }.into();
         let home = request.home.get(&chosen.source);
         let allow_boot_cleared = request.allow_boot_cleared.iter().any(|n| *n == source.name || *n == source.id.to_string());
@@ -173,7 +194,11 @@ impl<'a> Cook<'a> {
         let machine = if destination { &self.pair.destination } else { &self.pair.source };
         let facts = self.facts(record, shelf);
         let ours = self.home.filter(|_| destination).and_then(|h| h.maintenance.clone());
-        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours })
+        // The service's own, for a fault: what is presumed bad is not left alone for that.
+        let found = record.kept_by.as_ref().filter(|k| !destination && k.fault.is_some());
+        let ours = ours.or_else(|| found.and(record.maintenance.as_ref()).map(|m| m.reason.clone()));
+        let claim = (destination && record.kept_by.is_some()).then(|| claim_of(self.source.id));
+        Step::Reserve(Reserve { machine: machine.clone(), generation: record.generation, facts, ours, claim })
     }
 
     /// Those that the plan rests on.
@@ -229,6 +254,9 @@ impl<'a> Cook<'a> {
     }
 
     fn move_instance(&self) -> Step {
+        if self.source.kept_by.is_some() {
+            return self.move_kept_instance();
+        }
         Step::MoveInstance(MoveInstance {
             pair: self.pair.clone(),
             instance: self.source.instance.clone(),

@@ -153,7 +153,7 @@ impl<'p> Fold<'p> {
                 give_up(told, mark.base + cursor, at, why.as_ref(), hook.as_ref());
                 finished(told, *outcome, why.as_ref(), debt.as_deref(), at);
             }
-            Event::Resolved { .. } => {
+            Event::Resolved { .. } | Event::Mending { .. } => {
                 told.status = SwitchoverStatus::InFlight;
                 (told.outcome, told.debt, told.ended_at) = (None, None, None);
                 mark.base = detour(told, self.progress.tracks[index].path(&planned.steps), Direction::Settling, at);
@@ -346,6 +346,7 @@ fn sent_of(planned: &Switchover, at: Stamp, attempt: u32, command_told: &Told) -
         Told::RestorePolicy => (CommandKind::RestorePolicy, None, None),
         Told::Agents(_) => (CommandKind::Agents, None, None),
         Told::Attestation => (CommandKind::Attestation, None, None),
+        Told::Provision { node, .. } => (CommandKind::Provision, None, Some(planned.name_of(*node).to_owned())),
     };
     let agents = if let Told::Agents(agents) = command_told { agents.clone() } else { Vec::new() };
     Sent { at, attempt: attempt + 1, command, reset, node, agents }

@@ -106,6 +106,8 @@ pub enum CommandKind {
     Attestation,
     /// A question to a person.
     Prompt,
+    /// The service that keeps the node is asked for another provision state.
+    Provision,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

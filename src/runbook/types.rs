@@ -58,6 +58,8 @@ pub struct Sources {
     pub priority: Option<Expression>,
     /// As written; `None`: refuse for listed nodes, allow for selected ones.
     pub left_out: Option<LeftOutPolicy>,
+    /// Instances of Nova's are moved as well, though Nova does not hear of it.
+    pub nova_aware: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,22 @@ pub fn fleet(pairs: u32, volumes: u32) -> (Fleet, Vec<(NodeId, NodeId)>) {
     (fleet, ends)
 }
 
+/// The same, kept by a service that deploys from volumes (Ironic). What a source's firmware opens is what its network boot file
+/// says. `spare`: the provision state of the spares.
+pub fn kept_fleet(pairs: u32, volumes: u32, spare: ProvisionState) -> (Fleet, Vec<(NodeId, NodeId)>) {
+    let (mut fleet, ends) = fleet(pairs, volumes);
+    for node in fleet.nodes.values_mut() {
+        node.kept_by = Some(Box::default());
+        node.capabilities.insert("iscsi_boot".to_owned(), "true".to_owned());
+        let reset_types = Some(vec![ResetType::On, ResetType::ForceOff, ResetType::GracefulShutdown]);
+        node.abilities = BmcAbilities { reset_types, ..BmcAbilities::default() };
+        if node.instance.is_none() {
+            node.provision_state = spare;
+        }
+    }
+    (fleet, ends)
+}
+
 fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
     let mut node = Node::named(name, &format!("http://127.0.0.1/{name}"));
     node.identity.system_uuid = Some(node.id.to_string());
@@ -50,6 +66,7 @@ fn add_node(fleet: &mut Fleet, name: &str, power: PowerState) -> NodeId {
         boot_override: BootOverride::default(),
         restore_policy: None,
         power_unknown: None,
+        recorded: None,
     };
     let boot = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
     let id = node.id;
@@ -158,6 +175,9 @@ fn check_end(disaster: bool, s: &Switchover, before: &Fleet, run: &Run, outcome:
     want("a volume is lost", at(source) + at(destination) == had)?;
     let pressed = world.buttons_pressed > 0;
     if outcome == Some(Outcome::SwitchedOver) {
+        // What is owed keeps the source held until it is settled.
+        let owes = node(source).kept_by.is_some() && node(source).debt.is_some();
+        want("what is owed is not held", !owes || node(source).reservation.is_some())?;
         let opens = match world.fleet.live.get(&source) {
             Some(Live::Answered { boot, .. }) => boot.iscsi.as_ref().is_some_and(|i| !i.is_clear()),
             _ => false,
@@ -172,7 +192,10 @@ fn check_end(disaster: bool, s: &Switchover, before: &Fleet, run: &Run, outcome:
             want("the destination has not opened its volume", world.tampered_unseen(destination) || world.has_open(destination))?;
             want("the source is not in maintenance", node(source).maintenance.is_some())?;
             want("the instance is not at the destination", node(destination).instance == before.nodes[&source].instance)?;
-            want("a node is still held", node(source).reservation.is_none() && node(destination).reservation.is_none())
+            let owes = node(source).kept_by.is_some() && node(source).debt.is_some();
+            let state = node(destination).provision_state == before.nodes[&source].provision_state;
+            want("the destination is not what the source was", state)?;
+            want("a node is still held", (owes || node(source).reservation.is_none()) && node(destination).reservation.is_none())
         }
         Some(Outcome::RolledBack | Outcome::Skipped) | None => {
             // A disaster's source is left as it is: Off, once it was switched off. So is one that a person switched off.
@@ -184,7 +207,12 @@ fn check_end(disaster: bool, s: &Switchover, before: &Fleet, run: &Run, outcome:
             want("the destination is not Off", started || world.fleet.power(destination) == PowerState::Off)?;
             want("the source is still in maintenance", node(source).maintenance.is_none())?;
             want("the instance is not at the source", node(source).instance == before.nodes[&source].instance)?;
-            want("the spare is not as it was", node(destination).provision_state == before.nodes[&destination].provision_state)?;
+            // Nobody un-verifies a node: one that was in `enroll` is manageable from then on.
+            let was = before.nodes[&destination].provision_state;
+            let now = node(destination).provision_state;
+            let verified = was == ProvisionState::Enroll && now == ProvisionState::Manageable;
+            want("the spare is not as it was", now == was || verified)?;
+            want("the spare is still in maintenance", node(destination).maintenance.is_none())?;
             want("a node is still held", node(source).reservation.is_none() && node(destination).reservation.is_none())
         }
         // A person must be able to find both: they stay held by this switchover.

@@ -101,6 +101,15 @@ pub fn run_on(stage: Stage, world: World, plan: &Arc<Plan>, crashes: &[CrashAt],
     run
 }
 
+/// Take a run up once more that has ended.
+pub fn run_again(mut run: Run, plan: &Arc<Plan>) -> Run {
+    let mut beliefs = Beliefs::of(plan);
+    let life = live(&mut run, plan, &mut std::iter::empty().peekable(), Bugs::default(), &mut beliefs);
+    run.stuck = !matches!(life, Life::Done);
+    while run.world.settle() {}
+    run
+}
+
 enum Life {
     Died,
     Done,

@@ -2,8 +2,8 @@
 
 use crate::engine::{Input, Order};
 use crate::model::*;
-use crate::plan::Plan;
-use crate::step::{Command, Observation, Query};
+use crate::plan::{Plan, Switchover};
+use crate::step::{Command, Observation, Query, Step};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Deliberate faults of the harness itself, for the tests of the tests: each stands for a bug that the engine must not
@@ -40,6 +40,12 @@ pub struct Bugs {
     pub landing_not_seen: bool,
     /// Whoever answers is taken for the machine that was meant.
     pub any_machine_believed: bool,
+    /// CleanSource sees neither the targets nor the instance that its node still has.
+    pub targets_not_seen: bool,
+    /// Somebody else's instance at a spare is taken for ours.
+    pub foreign_not_seen: bool,
+    /// On the way back, what is still at the spare is taken to be at the source.
+    pub records_not_seen: bool,
 }
 
 impl Bugs {
@@ -60,6 +66,9 @@ impl Bugs {
             self.plugs_not_asked_again,
             self.spare_not_asked,
             self.debt_not_seen,
+            self.targets_not_seen,
+            self.foreign_not_seen,
+            self.records_not_seen,
         ];
         believes.contains(&true) || deaf.contains(&true)
     }
@@ -72,13 +81,18 @@ pub(super) struct Beliefs {
     plugs_off: bool,
     sources: BTreeSet<NodeId>,
     asked: BTreeMap<usize, (Vec<Query>, Option<Command>)>,
+    /// By spare: its source and the instance that is ours.
+    ours: BTreeMap<NodeId, (NodeId, Option<Instance>)>,
     /// What each node's firmware was last told to open.
     boots: BTreeMap<NodeId, BootSettings>,
 }
 
 impl Beliefs {
     pub(super) fn of(plan: &Plan) -> Beliefs {
-        Beliefs { sources: plan.switchovers.iter().map(|s| s.source.node).collect(), ..Beliefs::default() }
+        let moved =
+            |s: &Switchover| s.steps.iter().find_map(|step| if let Step::MoveInstance(m) = step { m.instance.clone() } else { None });
+        let ours = plan.switchovers.iter().map(|s| (s.destination.node, (s.source.node, moved(s)))).collect();
+        Beliefs { sources: plan.switchovers.iter().map(|s| s.source.node).collect(), ours, ..Beliefs::default() }
     }
 
     /// The process died.
@@ -112,7 +126,11 @@ impl Beliefs {
                 let guard = queries.iter().filter(|q| matches!(q, Query::System(_))).count() > 1;
                 let look = Look::of(queries);
                 let start = look == Some(Look::Start);
+                let cleans = bugs.targets_not_seen && queries.iter().any(|q| matches!(q, Query::TargetsAt(_)));
+                let moves = matches!(queries[..], [Query::Target(_) | Query::Connector(_), Query::Off(_), Query::Off(_), ..]);
+                let goes_back = bugs.records_not_seen && (moves || look == Some(Look::WayBack));
                 for (query, seen) in queries.iter().zip(seen) {
+                    self.distort_kept(bugs, (cleans, goes_back), query, seen);
                     if let (Query::Boot(node), true) = (query, start && bugs.start_boot_not_asked)
                         && let (Observation::Boot(boot), Some(set)) = (&mut *seen, self.boots.get(node))
                         && !self.sources.contains(node)
@@ -168,6 +186,25 @@ impl Beliefs {
     }
 }
 
+impl Beliefs {
+    fn distort_kept(&self, bugs: Bugs, (cleans, goes_back): (bool, bool), query: &Query, seen: &mut Observation) {
+        match (query, seen) {
+            (_, Observation::Targets(targets)) if cleans => targets.clear(),
+            (_, Observation::Node(node, _)) if cleans => std::sync::Arc::make_mut(node).instance = None,
+            (_, Observation::At(at)) if cleans => {
+                *at = self.ours.iter().find(|(_, (source, _))| source == at).map_or(*at, |(spare, _)| *spare);
+            }
+            (_, Observation::At(at)) if goes_back => *at = self.ours.get(at).map_or(*at, |(source, _)| *source),
+            (Query::Node(id), Observation::Node(node, _)) if bugs.foreign_not_seen && node.instance.is_some() => {
+                if let Some((_, instance)) = self.ours.get(id) {
+                    std::sync::Arc::make_mut(node).instance.clone_from(instance);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Which step asks, told by what it asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -186,7 +223,14 @@ impl Look {
             [Query::System(_), Query::System(_), Query::Node(_), Query::Node(_), Query::Target(_), Query::SameVolume(_), ..] => {
                 Some(Look::Start)
             }
-            [Query::System(_), Query::System(_), Query::Node(_), Query::Node(_), Query::SameVolume(_), ..] => Some(Look::WayBack),
+            [
+                Query::System(_) | Query::Off(_),
+                Query::System(_) | Query::Off(_),
+                Query::Node(_),
+                Query::Node(_),
+                Query::SameVolume(_),
+                ..,
+            ] => Some(Look::WayBack),
             _ => None,
         }
     }

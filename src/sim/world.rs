@@ -1,9 +1,13 @@
 //! The world: machines, BMCs that misbehave, an inventory, hooks, and the witness.
 
+mod faults;
+mod keeper;
 mod people;
 mod unheard;
 mod witness;
 
+pub use self::faults::Faults;
+use self::keeper::Service;
 use self::people::impostor;
 use super::Rng;
 use super::queue::Queue;
@@ -13,45 +17,6 @@ use crate::model::*;
 use crate::step::{Command, Observation, Query, meaning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Chances in percent, spans in milliseconds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Faults {
-    /// A command is lost before it reaches anything.
-    pub lost_before: u64,
-    /// It took effect and its answer is lost.
-    pub lost_after: u64,
-    pub refused: u64,
-    /// A look is not answered.
-    pub blind: u64,
-    /// A power command or boot configuration is accepted and nothing happens.
-    pub ignored: u64,
-    /// The operating system takes no notice of a soft off.
-    pub soft_ignored: u64,
-    /// A power command takes up to so long.
-    pub slow_power_ms: u64,
-    pub hook_fails: u64,
-    /// Somebody presses the source's button, per power-off that has landed.
-    pub button: u64,
-    /// A source's BMC is dead from the beginning, or dies on the way.
-    pub dead: u64,
-    /// An agent acknowledges `off` and does nothing, or does not succeed and does it all the same.
-    pub agent_lies: u64,
-    /// An agent's `status` cannot be had.
-    pub agent_blind: u64,
-    /// Somebody plugs a source in again that an agent switched off, and its BMC with it.
-    pub replugged: u64,
-    /// Somebody writes another boot configuration into a destination, or its BMC forgets it, per one that was set.
-    pub tampered: u64,
-    /// Somebody goes to a source whose BMC is silent, pulls its cords and attests that it is off, per source.
-    pub attested: u64,
-    /// A BMC gives no power state (null) for once.
-    pub null_power: u64,
-    /// A BMC shows a machine that is Off as still on its way down, for once.
-    pub lags: u64,
-    /// Somebody starts a spare in the first seconds, per spare.
-    pub strangers: u64,
-}
 
 enum Happening {
     Answer(Ticket, Vec<Query>),
@@ -73,6 +38,10 @@ enum Happening {
     Tamper(NodeId),
     /// A person switches a machine off by hand and vouches for it.
     Attests(NodeId),
+    /// A service has ended what it was about with a node.
+    Unlocked(NodeId),
+    Provisioned(NodeId, ProvisionTarget),
+    Undeployed(NodeId),
     /// A BMC that answers nothing from here, and one that answers again.
     Dies(NodeId),
     Revives(NodeId),
@@ -130,6 +99,9 @@ pub struct World {
     pub agents_gone: Option<Time>,
     /// A planted bug: the store binds a word however old it is.
     pub binds_any_word: bool,
+    /// A planted bug: what a service has on record is taken for what is.
+    pub believes_records: bool,
+    service: Service,
     /// Two machines on one volume after a feed came back behind everybody's back.
     pub unseen: u32,
 }
@@ -162,6 +134,8 @@ impl World {
             sulks: BTreeMap::new(),
             agents_gone: None,
             binds_any_word: false,
+            believes_records: false,
+            service: Service::of(&fleet),
             unseen: 0,
             fleet,
         };
@@ -265,18 +239,29 @@ impl World {
             Happening::Seen(node) => self.withdraw(node, self.now),
             Happening::Button(node) => {
                 self.buttons_pressed += 1;
+                // Its boot file stays until it is undeployed: what it opens meanwhile is seen by the next look, or by nobody.
+                if self.keeps(node) {
+                    self.fed.insert(node, self.now);
+                }
                 self.power(node, PowerState::On);
             }
+            Happening::Unlocked(node) => self.unlocked(node),
+            Happening::Provisioned(node, target) => self.provisioned(node, target),
+            Happening::Undeployed(node) => self.undeployed(node),
         }
+        self.sync();
         None
     }
 
     fn answer(&mut self, query: &Query) -> Observation {
-        let device = matches!(query, Query::System(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
+        let device = matches!(query, Query::System(_) | Query::Off(_) | Query::Boot(_) | Query::BootAndOverride(_) | Query::Override(_));
         if self.rng.percent(if device { self.faults.blind } else { self.faults.blind / 4 }) {
             return Observation::Unreadable(Fault::transient("no answer"));
         }
         self.fleet.captured_at = self.now;
+        if let Some(seen) = self.kept_answer(query) {
+            return seen;
+        }
         match query {
             Query::System(id) | Query::Boot(id) if self.impostors.get(id).is_some_and(|from| *from <= self.now) => impostor(query),
             Query::System(id) if self.sulks.get(id).is_some_and(|until| self.now < *until) => {
@@ -294,10 +279,10 @@ impl World {
                 None => Observation::Unreadable(Fault::refused("no such plug")),
             },
             Query::Attestation(id) => Observation::Attestation(self.attestations.get(id).cloned().map(Box::new)),
-            Query::SameVolume(id) => {
-                let at = |t: &TargetId| self.fleet.targets[t].node;
+            Query::SameVolume(id) if self.fleet.targets.contains_key(id) => {
+                let at = |t: &TargetId| self.fleet.targets.get(t).map(|t| t.node);
                 let own = self.fleet.targets[id].node;
-                Observation::AlsoAt(self.same_volume[id].iter().map(at).filter(|n| *n != own).collect())
+                Observation::AlsoAt(self.same_volume[id].iter().filter_map(at).filter(|n| *n != own).collect())
             }
             Query::Node(id) => match self.fleet.nodes.get(id) {
                 Some(node) => {
@@ -327,6 +312,9 @@ impl World {
     }
 
     fn effect(&mut self, command: &Command) -> Result<Option<HookResult>, Fault> {
+        if let Some(result) = self.kept_effect(command) {
+            return result;
+        }
         match command {
             Command::Reset { node, .. } | Command::SetBoot { node, .. } | Command::SetRestorePolicy { node, .. }
                 if self.dead.contains(node) =>
@@ -374,8 +362,11 @@ impl World {
     }
 
     fn land(&mut self, node: NodeId, reset: ResetType) {
-        let Some(power) = reset.leads_to() else { return };
-        self.power(node, power);
+        let Some(power) = reset.leads_to() else { return self.unlocked(node) };
+        if !(self.keeps(node) && self.dead.contains(&node)) {
+            self.power(node, power);
+        }
+        self.unlocked(node);
         if !reset.starts() && self.sources.contains(&node) && self.rng.percent(self.faults.button) {
             let delay = self.rng.below(3_000);
             self.at(delay, Happening::Button(node));

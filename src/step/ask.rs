@@ -12,6 +12,8 @@ pub enum Query {
     Node(NodeId),
     /// One look at the BMC: power, who answers, boot progress.
     System(NodeId),
+    /// The same as a proof that it is Off: whoever answers from records asks the machine itself.
+    Off(NodeId),
     /// What the adapters' firmware opens, of the boot configuration that the BMC holds.
     Boot(NodeId),
     /// That and its boot override.
@@ -24,6 +26,8 @@ pub enum Query {
     Target(TargetId),
     /// Other records of the same volume.
     SameVolume(TargetId),
+    /// The targets that are recorded at a node.
+    TargetsAt(NodeId),
     /// Run the check of a hook.
     Check(Box<HookCall>),
     /// A fence agent's `status`.
@@ -43,6 +47,8 @@ pub enum Observation {
     At(NodeId),
     /// Nodes with the same volume.
     AlsoAt(Vec<NodeId>),
+    /// What is recorded at the node.
+    Targets(Vec<TargetId>),
     Check(HookResult),
     Plug(PlugState),
     Attestation(Option<Box<Attestation>>),
@@ -111,6 +117,17 @@ pub struct Machine {
     pub name: String,
     /// What its BMC must say of itself.
     pub identity: Identity,
+    /// A service keeps its record and drives its BMC: what is read of its power are records, and a proof that it is Off has
+    /// to be asked for ([`Query::Off`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+}
+
+impl Machine {
+    /// The look that can prove it Off (rule S1).
+    pub fn off(&self) -> Query {
+        if self.kept { Query::Off(self.node) } else { Query::System(self.node) }
+    }
 }
 
 /// The two ends of a switchover.

@@ -15,7 +15,7 @@ pub struct AwaitBoot {
 
 impl AwaitBoot {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        vec![Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
+        vec![self.pair.source.off(), Query::System(self.pair.destination.node)]
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {

@@ -118,7 +118,7 @@ fn looks(cx: &Context, pair: &Pair, node: NodeId, settings: &BootSettings) -> Ve
     if cx.sent {
         return vec![boot];
     }
-    vec![boot, Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)]
+    vec![boot, pair.source.off(), pair.destination.off(), Query::Node(source), Query::Node(destination)]
 }
 
 /// The question for what `settings` say: the override alone costs no request beside the look at the system, and what is

@@ -2,6 +2,7 @@
 
 use super::boot::describe as describe_boot;
 use super::guard::{power_of, source_off};
+use super::provision::is_at_work;
 use super::reserve::{held, unreadable};
 use super::*;
 
@@ -24,11 +25,16 @@ pub struct Confirm {
 impl Confirm {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        let nodes = [Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        // Whoever is said to have the volumes may run, and is asked nothing that could switch it off.
+        let power = match self.moved {
+            true => [self.pair.source.off(), Query::System(destination)],
+            false => [Query::System(source), self.pair.destination.off()],
+        };
+        let nodes = power.into_iter().chain([Query::Node(source), Query::Node(destination)]);
         let connectors = self.connectors.iter().map(|(id, _)| Query::Connector(*id));
         let targets = self.targets.iter().map(|(id, _)| Query::Target(*id));
         let boot = self.opens.iter().map(|_| Query::Boot(destination));
-        nodes.into_iter().chain(connectors).chain(targets).chain(boot).collect()
+        nodes.chain(connectors).chain(targets).chain(boot).collect()
     }
 
     /// Rules S1, S2 and S6 in one look: both are still ours, nothing can land any more, and the machine that is said
@@ -38,6 +44,14 @@ impl Confirm {
         for (machine, seen) in [(source, &seen[2]), (destination, &seen[3])] {
             if let Err(verdict) = held(cx, machine, seen) {
                 return verdict;
+            }
+            // A deployment that goes on starts the machine by itself.
+            if let Observation::Node(node, _) = seen
+                && machine.kept
+                && is_at_work(node.provision_state)
+            {
+                let text = format!("`{}` is {}: what comes of it must be seen first", machine.name, node.provision_state);
+                return Verdict::Wait(Reason::new(ReasonCode::Provisioning, text));
             }
             if let Observation::Node(_, Some(left)) = seen {
                 let text = format!("a power command may still land on `{}` for {left}", machine.name);
@@ -113,6 +127,8 @@ impl Confirm {
         }
         match power_of(&self.pair.source, source) {
             Seen::Off | Seen::On => Ok(()),
+            // In maintenance its record is stale; nothing is moved before a look that proves it Off.
+            Seen::Neither(_) if self.pair.source.kept => Ok(()),
             Seen::Neither(why) => Err(Verdict::Wait(why)),
             Seen::Wrong(why) => Err(Verdict::Refuse(why)),
         }

@@ -75,7 +75,7 @@ impl Fence {
 
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let source = self.pair.source.node;
-        let mut queries = vec![Query::System(source), Query::Node(source), Query::Node(self.pair.destination.node)];
+        let mut queries = vec![self.pair.source.off(), Query::Node(source), Query::Node(self.pair.destination.node)];
         match self.level(cx.level) {
             None => {}
             Some(FenceLevel::Agents(calls)) => queries.extend(calls.iter().map(|c| Query::Plug(Box::new(c.clone())))),

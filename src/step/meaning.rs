@@ -13,7 +13,11 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(node) => Observation::Node(Arc::new(node.clone()), landing_left(node, fleet.captured_at)),
             None => missing("the node"),
         },
-        Query::System(id) => match fleet.live.get(id) {
+        Query::System(id) | Query::Off(id) => match fleet.live.get(id) {
+            // What is recorded while nobody looks turns out to be so, where nothing is slow or broken.
+            Some(Live::Answered { reading, .. }) if matches!(query, Query::Off(_)) && reading.recorded.is_some() => {
+                Observation::System(SystemReading { power: reading.recorded.unwrap_or_default(), recorded: None, ..reading.clone() })
+            }
             Some(Live::Answered { reading, .. }) => Observation::System(reading.clone()),
             Some(Live::Silent(fault)) => Observation::Unreadable(fault.clone()),
             None => Observation::Unreadable(Fault::transient("the BMC was not asked")),
@@ -33,6 +37,7 @@ pub fn answer(fleet: &Fleet, query: &Query) -> Observation {
             Some(target) => Observation::AlsoAt(fleet.second_attachments(target).iter().map(|t| t.node).collect()),
             None => missing("the target"),
         },
+        Query::TargetsAt(id) => Observation::Targets(fleet.targets_of(*id).into_iter().map(|t| t.id).collect()),
         // No agent is asked and nobody's word is taken in a dry run.
         Query::Plug(_) => Observation::Unreadable(Fault::transient("the fence agent was not asked")),
         Query::Attestation(_) => Observation::Attestation(None),
@@ -54,13 +59,29 @@ pub fn landing_left(node: &Node, now: Time) -> Option<Span> {
 /// `Refused` where a change's expectation does not hold, as an inventory would answer.
 pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
     match command {
-        Command::Change(change) => fleet.apply(change),
+        Command::Change(change) => {
+            fleet.apply(change)?;
+            if let Some((node, power)) = switches(change)
+                && let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(&node)
+            {
+                (reading.power, reading.recorded) = (power, None);
+                reading.boot_progress = (power == PowerState::On).then_some(BootProgress::OsRunning);
+            }
+            // A service that verifies a node reads its power for the first time.
+            if let Change::SetProvisionState { node, target: ProvisionTarget::Manage, .. } = change
+                && let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node)
+                && reading.power == PowerState::Unknown
+            {
+                (reading.power, reading.recorded) = (PowerState::Off, None);
+            }
+            Ok(())
+        }
         Command::Reset { node, reset } => {
             let Some(Live::Answered { reading, .. }) = fleet.live.get_mut(node) else {
                 return Err(Fault::transient("the BMC does not answer"));
             };
             let Some(power) = reset.leads_to() else { return Ok(()) };
-            reading.power = power;
+            (reading.power, reading.recorded) = (power, None);
             reading.boot_progress = reset.starts().then_some(BootProgress::OsRunning);
             Ok(())
         }
@@ -85,6 +106,16 @@ pub fn obey(fleet: &mut Fleet, command: &Command) -> Result<(), Fault> {
         }
         // Neither is any part of a fleet: what they are for is a machine that cannot be seen.
         Command::Hook(_) | Command::Agents(_) | Command::UseAttestation { .. } => Ok(()),
+    }
+}
+
+/// The machine that a change of its record switches as well, and to what: a deployment ends with a start, and an undeployment
+/// begins with an off.
+pub fn switches(change: &Change) -> Option<(NodeId, PowerState)> {
+    match change {
+        Change::SetProvisionState { node, target: ProvisionTarget::Active, .. } => Some((*node, PowerState::On)),
+        Change::Undeploy { node, .. } => Some((*node, PowerState::Off)),
+        _ => None,
     }
 }
 

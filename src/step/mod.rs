@@ -16,6 +16,7 @@ pub mod meaning;
 mod nmi;
 mod power;
 mod power_back;
+mod provision;
 mod record;
 mod reserve;
 mod restore;
@@ -30,6 +31,7 @@ pub use hook::*;
 pub use nmi::*;
 pub use power::*;
 pub use power_back::*;
+pub use provision::{CleanSource, Provision};
 pub use record::*;
 pub use reserve::*;
 pub use restore::*;
@@ -47,6 +49,7 @@ pub const GATES: &[&[Gate]] = &[
     boot::GATES,
     record::GATES,
     power::GATES,
+    provision::GATES,
     await_boot::GATES,
     hook::GATES,
 ];
@@ -68,6 +71,8 @@ pub enum Step {
     MoveTarget(MoveTarget),
     MoveInstance(MoveInstance),
     ConfigureBoot(ConfigureBoot),
+    Provision(Provision),
+    CleanSource(CleanSource),
     PowerOn(PowerOn),
     AwaitBoot(AwaitBoot),
     PowerBack(PowerBack),
@@ -92,6 +97,8 @@ macro_rules! each {
             Step::MoveTarget($s) => $body,
             Step::MoveInstance($s) => $body,
             Step::ConfigureBoot($s) => $body,
+            Step::Provision($s) => $body,
+            Step::CleanSource($s) => $body,
             Step::PowerOn($s) => $body,
             Step::AwaitBoot($s) => $body,
             Step::PowerBack($s) => $body,
@@ -152,6 +159,9 @@ impl Step {
             Step::ClearSourceBoot(_) => forward && why == ReasonCode::NoVoucher,
             Step::InjectNmi(_) => forward && device,
             Step::SetRestorePolicy(_) => device,
+            Step::NoteDebt(note) => note.owed == Owed::Paid && why == ReasonCode::ProvisionState,
+            // The destination serves by then; that the source is not undeployed is owed.
+            Step::CleanSource(clean) => clean.node == clean.pair.source.node && why != ReasonCode::SourceOn,
             _ => false,
         }
     }
@@ -172,6 +182,8 @@ impl Step {
             Step::MoveTarget(_) => "move_target",
             Step::MoveInstance(_) => "move_instance",
             Step::ConfigureBoot(_) => "configure_boot",
+            Step::Provision(_) => "provision",
+            Step::CleanSource(_) => "clean_source",
             Step::PowerOn(_) => "power_on",
             Step::AwaitBoot(_) => "await_boot",
             Step::PowerBack(_) => "power_back",
@@ -183,7 +195,11 @@ impl Step {
 
     /// The point of no return: the first durable intent of such a step.
     pub fn starts_destination(&self) -> bool {
-        matches!(self, Step::PowerOn(_))
+        match self {
+            Step::PowerOn(_) => true,
+            Step::Provision(provision) => provision.starts(),
+            _ => false,
+        }
     }
 
     /// The hook, when the step is one.
@@ -206,6 +222,7 @@ impl Step {
     pub fn pair(&self) -> Option<&Shared<Pair>> {
         match self {
             Step::PowerOn(on) => Some(&on.pair),
+            Step::Provision(deploy) if deploy.starts() => Some(&deploy.pair),
             _ => None,
         }
     }

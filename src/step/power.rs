@@ -31,14 +31,15 @@ pub struct PowerOff {
 }
 
 impl PowerOff {
+    /// Of a kept machine the record is asked before this process has told it anything: a proof that it is Off would switch it
+    /// off without asking its operating system, where the record says off and is stale.
     pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
-        let system = Query::System(self.machine.node);
         // Who holds the node matters before a command, not while it is waited for.
         if cx.sent {
-            return vec![system];
+            return vec![self.machine.off()];
         }
-        let spare = self.spare.as_ref().filter(|_| !cx.begun).map(|spare| Query::System(spare.node));
-        [system, Query::Node(self.machine.node)].into_iter().chain(spare).collect()
+        let spare = self.spare.as_ref().filter(|_| !cx.begun).map(Machine::off);
+        [Query::System(self.machine.node), Query::Node(self.machine.node)].into_iter().chain(spare).collect()
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -58,6 +59,8 @@ impl PowerOff {
             Seen::Off => Verdict::Satisfied,
             Seen::On => Verdict::Act,
             Seen::Wrong(why) => Verdict::Refuse(why),
+            // What a service recorded and does not look at says nothing: the command that goes through it is live.
+            Seen::Neither(_) if self.machine.kept && !cx.sent && says_nothing(&seen[0]) => Verdict::Act,
             // A null power state is no transition that hangs: it is asked again.
             Seen::Neither(why) if why.code == ReasonCode::InTransition && hard_now && !says_nothing(&seen[0]) => Verdict::Act,
             Seen::Neither(why) if self.silent.is_some() && leaves_open(&self.machine, &seen[0]) => {
@@ -113,6 +116,22 @@ impl PowerOff {
     }
 }
 
+/// A plug that was switched off for the fence is off still.
+pub(super) fn plug_is_off(source: &str, call: &AgentCall, seen: &Observation) -> Result<(), Verdict> {
+    match seen {
+        Observation::Plug(PlugState::Off) => Ok(()),
+        Observation::Plug(PlugState::On) => {
+            let text = format!("`{call}` is on again, and `{source}` behind it may run");
+            Err(Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text)))
+        }
+        Observation::Unreadable(fault) => {
+            let text = format!("`{call}` cannot tell whether its plug is still off: {fault}");
+            Err(Verdict::Wait(Reason::new(ReasonCode::FenceAgent, text)))
+        }
+        other => unreachable!("a fence agent's status gives a plug's state, not {other:?}"),
+    }
+}
+
 /// The BMC answers and gives no power state.
 fn says_nothing(seen: &Observation) -> bool {
     matches!(seen, Observation::System(reading) if reading.power == PowerState::Unknown)
@@ -147,7 +166,9 @@ impl PowerOn {
         if cx.sent && cx.looks % 2 == 1 {
             return vec![Query::System(destination)];
         }
-        let mut queries = vec![Query::System(source), Query::System(destination)];
+        // A destination that this run may have told On is asked nothing that could switch it off.
+        let started = if cx.begun { Query::System(destination) } else { self.pair.destination.off() };
+        let mut queries = vec![self.pair.source.off(), started];
         // The records matter before the command.
         if cx.sent {
             return queries;
@@ -212,23 +233,11 @@ impl PowerOn {
             (Some(boot), Some(seen)) => self.opens_what_it_should(boot, seen),
             _ => Verdict::Act,
         };
-        let still_off = self.asked_again(cx).zip(rest).map(|(call, seen)| self.plug_is_off(call, seen));
-        std::iter::once(opens).chain(still_off).find(|verdict| *verdict != Verdict::Act).unwrap_or(Verdict::Act)
-    }
-
-    fn plug_is_off(&self, call: &AgentCall, seen: &Observation) -> Verdict {
-        match seen {
-            Observation::Plug(PlugState::Off) => Verdict::Act,
-            Observation::Plug(PlugState::On) => {
-                let text = format!("`{call}` is on again, and `{}` behind it may run", self.pair.source.name);
-                Verdict::Refuse(Reason::new(ReasonCode::SourceOn, text))
-            }
-            Observation::Unreadable(fault) => {
-                let text = format!("`{call}` cannot tell whether its plug is still off: {fault}");
-                Verdict::Wait(Reason::new(ReasonCode::FenceAgent, text))
-            }
-            other => unreachable!("a fence agent's status gives a plug's state, not {other:?}"),
+        if opens != Verdict::Act {
+            return opens;
         }
+        let source = &self.pair.source.name;
+        self.asked_again(cx).zip(rest).try_for_each(|(call, seen)| plug_is_off(source, call, seen)).err().unwrap_or(Verdict::Act)
     }
 
     /// Between the step that set it and this one lie hooks, and whoever else has a way to the BMC.

@@ -21,9 +21,11 @@ pub struct PowerBack {
 }
 
 impl PowerBack {
-    pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
+    pub(super) fn observes(&self, cx: &Context) -> Vec<Query> {
         let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        let mut queries = vec![Query::System(source), Query::System(destination), Query::Node(source), Query::Node(destination)];
+        // A source that this process has told On is asked nothing that could switch it off.
+        let started = if cx.sent { Query::System(source) } else { self.pair.source.off() };
+        let mut queries = vec![started, self.pair.destination.off(), Query::Node(source), Query::Node(destination)];
         queries.extend(self.targets.iter().map(|t| Query::SameVolume(*t)));
         queries.extend(self.connectors.iter().map(|c| Query::Connector(*c)));
         queries.extend(self.targets.iter().map(|t| Query::Target(*t)));

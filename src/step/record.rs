@@ -24,6 +24,8 @@ impl SetMaintenance {
         };
         match &node.maintenance {
             Some(m) if m.reason == self.reason => Verdict::Satisfied,
+            // Nobody's but the service's own, for a fault that it found: ours says why the node must stay as it is.
+            Some(_) if node.kept_by.as_ref().is_some_and(|k| k.fault.is_some()) => Verdict::Act,
             Some(m) => Verdict::Refuse(Reason::new(
                 ReasonCode::Maintenance,
                 format!("`{}` was put into maintenance by somebody else: {}", self.machine.name, m.reason),
@@ -75,7 +77,7 @@ pub struct LeaveMaintenance {
 
 impl LeaveMaintenance {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
-        let power = self.off.then_some(Query::System(self.machine.node));
+        let power = self.off.then(|| self.machine.off());
         [Query::Node(self.machine.node)].into_iter().chain(power).collect()
     }
 
@@ -157,7 +159,7 @@ impl MoveConnector {
         if cx.sent {
             return vec![place];
         }
-        vec![place, Query::System(self.pair.source.node), Query::System(self.pair.destination.node)]
+        vec![place, self.pair.source.off(), self.pair.destination.off()]
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -212,8 +214,7 @@ impl MoveTarget {
         if cx.sent {
             return vec![place];
         }
-        let (source, destination) = (self.pair.source.node, self.pair.destination.node);
-        vec![place, Query::System(source), Query::System(destination), Query::SameVolume(self.target)]
+        vec![place, self.pair.source.off(), self.pair.destination.off(), Query::SameVolume(self.target)]
     }
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
@@ -290,22 +291,31 @@ impl MoveInstance {
         vec![Query::Node(self.from), Query::Node(self.to)]
     }
 
-    pub(super) fn evaluate(&self, _: &Context, seen: &[Observation]) -> Verdict {
+    pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         let (from, to) = match seen {
             [Observation::Node(from, _), Observation::Node(to, _)] => (from, to),
             [Observation::Unreadable(fault), _] | [_, Observation::Unreadable(fault)] => return unreadable("the inventory", fault),
             other => unreachable!("two queries for nodes give two records, not {other:?}"),
         };
-        let there = to.instance == self.instance && to.provision_state == self.to_state;
-        let gone = (from.instance.is_none() || self.instance.is_none()) && from.provision_state == self.from_state;
+        // A service changes provision states by itself, with its own steps, and shows an instance's name as it likes.
+        let kept = self.pair.source.kept;
+        let same = |a: &Option<Instance>| match kept {
+            true => uuid_of(a) == uuid_of(&self.instance),
+            false => *a == self.instance,
+        };
+        let there = same(&to.instance) && (kept || to.provision_state == self.to_state);
+        let gone = (from.instance.is_none() || self.instance.is_none()) && (kept || from.provision_state == self.from_state);
         if there && gone {
             return Verdict::Satisfied;
         }
-        if to.instance.is_some() && to.instance != self.instance {
-            let text = format!("`{}` carries another instance already", to.name);
-            return Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text));
+        if to.instance.is_some() && !same(&to.instance) {
+            let text = format!("`{}` carries another instance already{}", to.name, foreign(to, kept));
+            let code = if kept { ReasonCode::ForeignInstance } else { ReasonCode::Elsewhere };
+            return Verdict::Refuse(Reason::new(code, text));
         }
-        if from.instance != self.instance {
+        // A service moves it in several requests: between them it stands nowhere, and the plan has it.
+        let between = kept && cx.begun && from.instance.is_none() && to.instance.is_none();
+        if !same(&from.instance) && !between {
             let text = format!("the instance is at neither `{}` nor `{}`", from.name, to.name);
             return Verdict::Refuse(Reason::new(ReasonCode::Elsewhere, text));
         }
@@ -349,6 +359,9 @@ impl MoveInstance {
     }
 
     pub(super) fn remark(&self) -> String {
+        if self.pair.source.kept {
+            return String::new();
+        }
         format!(
             "{} becomes {}, {} becomes {}",
             name_of(&self.pair, self.to),
@@ -356,6 +369,20 @@ impl MoveInstance {
             name_of(&self.pair, self.from),
             self.from_state
         )
+    }
+}
+
+fn uuid_of(instance: &Option<Instance>) -> Option<uuid::Uuid> {
+    instance.as_ref().map(|i| i.uuid)
+}
+
+/// What a person has to know of an instance that nobody of ours put there.
+pub(super) fn foreign(node: &Node, kept: bool) -> String {
+    match &node.instance {
+        Some(instance) if kept => {
+            format!(" ({}): whoever put it there, its deployment would open these volumes; find out, and take it away first", instance.uuid)
+        }
+        _ => String::new(),
     }
 }
 

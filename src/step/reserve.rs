@@ -15,6 +15,9 @@ pub struct Reserve {
     /// The reason of a maintenance that an earlier switchover set and this one takes back: the machine comes home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ours: Option<String>,
+    /// What locks source and spare together where a service keeps them; the spare's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<uuid::Uuid>,
 }
 
 impl Reserve {
@@ -70,7 +73,8 @@ impl Reserve {
     }
 
     pub(super) fn command(&self, cx: &Context) -> Option<Command> {
-        Some(Command::Change(Change::Reserve { node: self.machine.node, holder: cx.holder.clone(), expect: self.generation }))
+        let (node, holder) = (self.machine.node, cx.holder.clone());
+        Some(Command::Change(Change::Reserve { node, holder, expect: self.generation, claim: self.claim }))
     }
 
     pub(super) fn undo(&self) -> Undo {
@@ -107,6 +111,8 @@ impl Release {
 
     pub(super) fn evaluate(&self, cx: &Context, seen: &[Observation]) -> Verdict {
         match record(&self.machine, seen) {
+            // What it owes is this switchover's to settle: nobody else may have it before.
+            Ok((node, _)) if self.machine.kept && node.debt.is_some() => Verdict::Satisfied,
             Ok((node, _)) if node.reservation.as_ref() == Some(&cx.holder) => Verdict::Act,
             Ok(_) => Verdict::Satisfied,
             Err(wait) => wait,

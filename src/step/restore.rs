@@ -88,11 +88,35 @@ pub struct NoteDebt {
     /// The boot configuration that should be taken away.
     pub settings: BootSettings,
     pub debt: String,
+    #[serde(default, skip_serializing_if = "Owed::is_boot")]
+    pub owed: Owed,
+}
+
+/// What is owed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owed {
+    /// Its boot configuration is to be taken away.
+    #[default]
+    Boot,
+    /// The service that keeps it is to undeploy it.
+    Undeploy,
+    /// That was made up for: the note is taken off again.
+    Paid,
+}
+
+impl Owed {
+    fn is_boot(&self) -> bool {
+        *self == Owed::Boot
+    }
 }
 
 impl NoteDebt {
     pub(super) fn observes(&self, _: &Context) -> Vec<Query> {
         let node = self.machine.node;
+        if self.owed != Owed::Boot {
+            return vec![Query::Node(node)];
+        }
         vec![Query::Node(node), Query::Boot(node), Query::System(node)]
     }
 
@@ -103,6 +127,18 @@ impl NoteDebt {
             Ok((node, _)) => node,
             Err(wait) => return wait,
         };
+        let undeployed = node.provision_state != ProvisionState::Active && node.provision_state.is_settled();
+        match self.owed {
+            Owed::Boot => {}
+            Owed::Undeploy if undeployed || node.debt.as_ref() == Some(&self.debt) => return Verdict::Satisfied,
+            Owed::Undeploy => return Verdict::Act,
+            Owed::Paid if !undeployed || node.debt.as_ref().is_some_and(|debt| *debt != self.debt) => {
+                let text = format!("`{}` still owes something", self.machine.name);
+                return Verdict::Refuse(Reason::new(ReasonCode::ProvisionState, text));
+            }
+            Owed::Paid if node.debt.is_some() => return Verdict::Act,
+            Owed::Paid => return Verdict::Satisfied,
+        }
         let itself = match &seen[2] {
             Observation::System(reading) => self.machine.identity.recognises(&reading.identity) == Some(true),
             Observation::Unreadable(_) => false,
@@ -117,7 +153,11 @@ impl NoteDebt {
     }
 
     pub(super) fn command(&self, cx: &Context) -> Option<Command> {
-        Some(Command::Change(Change::SetDebt { node: self.machine.node, holder: cx.holder.clone(), debt: Some(self.debt.clone()) }))
+        Some(Command::Change(Change::SetDebt {
+            node: self.machine.node,
+            holder: cx.holder.clone(),
+            debt: Some(self.debt.clone()).filter(|_| self.owed != Owed::Paid),
+        }))
     }
 
     pub(super) fn undo(&self) -> Undo {
@@ -133,7 +173,12 @@ impl NoteDebt {
     }
 
     pub(super) fn change_text(&self) -> (String, String) {
-        (String::new(), "noted where its boot configuration could not be taken away".into())
+        let when = match self.owed {
+            Owed::Boot => "noted where its boot configuration could not be taken away",
+            Owed::Undeploy => "noted where it could not be undeployed",
+            Owed::Paid => "taken off again",
+        };
+        (String::new(), when.into())
     }
 
     pub(super) fn remark(&self) -> String {

@@ -66,7 +66,7 @@ fn every() -> [Arc<dyn Inventory>; 2] {
 }
 
 fn reserve(node: &str, by: u32, expect: u64) -> Change {
-    Change::Reserve { node: id(node), holder: holder(by), expect: Generation(expect) }
+    Change::Reserve { node: id(node), holder: holder(by), expect: Generation(expect), claim: None }
 }
 
 fn release(node: &str, by: u32) -> Change {
@@ -242,7 +242,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let target = prop::sample::select(vec!["boot", "data", "nothing"]).prop_map(TargetId::derived);
     let state = || prop::sample::select(vec![ProvisionState::Active, ProvisionState::Manageable]);
     let change = prop_oneof![
-        6 => (node(), by(), 0u64..3).prop_map(|(node, holder, n)| Change::Reserve { node, holder, expect: Generation(n) }),
+        6 => (node(), by(), 0u64..3).prop_map(|(node, holder, n)| Change::Reserve { node, holder, expect: Generation(n), claim: None }),
         2 => (node(), by()).prop_map(|(node, holder)| Change::Release { node, holder }),
         1 => (node(), by(), any::<bool>()).prop_map(|(node, holder, set)| Change::SetMaintenance {
             node,
@@ -256,6 +256,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         3 => (any::<bool>(), node(), node(), state(), state(), by()).prop_map(|(some, from, to, from_state, to_state, holder)| {
             Change::MoveInstance { instance: some.then(instance), from, to, from_state, to_state, holder }
         }),
+        1 => (node(), prop::sample::select(ProvisionTarget::ALL.to_vec()), by())
+            .prop_map(|(node, target, holder)| Change::SetProvisionState { node, target, holder }),
+        1 => (node(), by()).prop_map(|(node, holder)| Change::Undeploy { node, holder }),
     ];
     let learn = (node(), prop::option::of("[AB]"), "[CD]").prop_map(|(node, serial, model)| Act::Learn(node, serial, model));
     prop::collection::vec(prop_oneof![8 => change.prop_map(|c| Act::Change(Box::new(c))), 1 => learn], 1..60)
@@ -284,6 +287,9 @@ proptest! {
             prop_assert_eq!(&one, &two);
             for target in one.targets.keys() {
                 prop_assert_eq!(memory.same_volume(*target).await, sqlite.same_volume(*target).await);
+            }
+            for node in one.nodes.keys() {
+                prop_assert_eq!(memory.targets_at(*node).await, sqlite.targets_at(*node).await);
             }
             Ok(())
         })?;

@@ -48,6 +48,7 @@ pub fn runbook(fleet: &Fleet, pairs: &[(NodeId, NodeId)], at_once: u32, soft_off
             destinations: pairs.iter().map(|(s, d)| (name(s), (name(d), Place::default()))).collect(),
             priority: None,
             left_out: None,
+            nova_aware: false,
         },
         pools: Vec::new(),
         matching: Matching { identical: vec!["model".into()], require: Vec::new(), prefer: Vec::new(), spread: Vec::new() },

@@ -42,6 +42,7 @@ pub fn runbook() -> Runbook {
             destinations: BTreeMap::new(),
             priority: Some(expression("node.labels.tier | default(9) | int", Names::Node)),
             left_out: None,
+            nova_aware: false,
         },
         pools: vec![pool("any", "spare.labels.role == 'spare'", 0)],
         matching: Matching { identical: builtin(), require: Vec::new(), prefer: Vec::new(), spread: Vec::new() },

@@ -2,7 +2,11 @@
 
 mod binary;
 mod boots;
+mod claims;
 mod clouds;
+mod moves;
+mod off;
+mod rack;
 mod records;
 mod requests;
 mod tls;

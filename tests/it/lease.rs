@@ -52,7 +52,8 @@ async fn a_lease_that_has_ended_is_taken_and_its_token_is_worth_nothing_any_more
     assert_eq!((seen.token, seen.pid, seen.length), (1, std::process::id(), SHORT));
     assert!(matches!(two.lock_run(&run, LONG), Err(StoreError::Locked { by: Some(by), .. }) if by.token == 1));
     assert!(matches!(two.take_over(&seen, LONG, LONG), Err(StoreError::Alive { .. })), "it has not ended");
-    let change = Change::Reserve { node: id("spare"), holder: Holder { run: run.clone(), ..holder(1) }, expect: Generation(0) };
+    let change =
+        Change::Reserve { node: id("spare"), holder: Holder { run: run.clone(), ..holder(1) }, expect: Generation(0), claim: None };
     one.append(&run, 1, &record(1), &[]).expect("it is the newest");
     std::thread::sleep(Duration::from_millis(80));
     one.append(&run, 1, &record(2), &[]).expect("and stays it until somebody else is");
@@ -134,7 +135,7 @@ async fn after_the_deadline_nothing_is_changed() {
     let _lease = store.lock_run(&run, LONG).expect("lease");
     let clock = Arc::new(SystemClock::new());
     let late = Deadline::new(1, clock.clone(), clock.now());
-    let change = Change::Reserve { node: id("spare"), holder: Holder { run, ..holder(1) }, expect: Generation(0) };
+    let change = Change::Reserve { node: id("spare"), holder: Holder { run, ..holder(1) }, expect: Generation(0), claim: None };
     let fault = store.change(&change, &late).await.expect_err("too late");
     assert_eq!(fault.kind, FaultKind::Transient, "certainly not done: {fault}");
     assert!(fault.detail.contains("was not sent: the lease of this executor had ended"), "{fault}");

@@ -25,6 +25,7 @@ mod hooks;
 mod inventory;
 mod inventory_cli;
 mod ironic;
+mod kept;
 mod language;
 mod lease;
 mod leaves;

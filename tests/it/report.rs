@@ -28,6 +28,8 @@ const CRUEL: Faults = Faults {
     null_power: 0,
     lags: 0,
     strangers: 0,
+    provision_fails: 0,
+    foreign: 0,
 };
 
 fn plan_of(pairs: u32) -> Plan {

@@ -143,7 +143,8 @@ fn only_the_machine_itself_says_that_nothing_is_owed() {
     let machine = plan.switchovers[0].source.clone();
     let node = machine.node;
     let settings = BootSettings { iscsi: Some(IscsiBoot::default()), boot_override: None };
-    let note = Step::NoteDebt(NoteDebt { machine, settings: settings.clone(), debt: "clear it".into() });
+    let note =
+        Step::NoteDebt(NoteDebt { machine, settings: settings.clone(), debt: "clear it".into(), owed: coldswap_sim::step::Owed::Boot });
     assert_eq!(asked(&note, &fleet, false), Verdict::Act, "it opens its volume");
     *boot_of(&mut fleet, node) = settings;
     assert_eq!(asked(&note, &fleet, false), Verdict::Satisfied);

@@ -102,7 +102,7 @@ async fn a_refusal_takes_nothing_from_the_others_of_its_commit() {
     let node = |name: &String| NodeRecord { node: Node::named(name, &format!("https://{name}")), connectors: vec![], targets: vec![] };
     store.import(names.iter().map(node).collect(), ImportMode::Merge).expect("import");
     let all = names.iter().flat_map(|name| [(name, 1), (name, 2)]).map(|(name, by)| {
-        let (store, change) = (store.clone(), Change::Reserve { node: id(name), holder: holder(by), expect: Generation(0) });
+        let (store, change) = (store.clone(), Change::Reserve { node: id(name), holder: holder(by), expect: Generation(0), claim: None });
         tokio::spawn(async move { (by, store.change(&change, &Deadline::NONE).await) })
     });
     let mut won = [0; 3];
@@ -139,7 +139,7 @@ async fn imports_edits_and_removals_are_all_or_nothing() {
     assert_eq!(spare.labels["pool"], Scalar::Text("spare".into()));
     store.set(id("spare"), edits.clone()).expect("already so");
     assert_eq!(store.node(id("spare")).await.expect("spare"), spare);
-    let reserve = Change::Reserve { node: id("spare"), holder: holder(1), expect: spare.generation };
+    let reserve = Change::Reserve { node: id("spare"), holder: holder(1), expect: spare.generation, claim: None };
     store.change(&reserve, &Deadline::NONE).await.expect("reserve");
     for fault in [store.set(id("spare"), edits).expect_err("held"), store.remove_node(id("spare")).map(|_| ()).expect_err("held")] {
         assert!(fault.detail.contains("`r-1/s-001`"), "{fault}");
@@ -297,7 +297,8 @@ async fn plays_its_role() {
             println!("role: ready");
             let _ = std::io::stdin().lines().next();
             let by = holder(std::process::id());
-            let outcome = store.change(&Change::Reserve { node: id("spare"), holder: by, expect: Generation(0) }, &Deadline::NONE).await;
+            let outcome =
+                store.change(&Change::Reserve { node: id("spare"), holder: by, expect: Generation(0), claim: None }, &Deadline::NONE).await;
             println!("role: {}", if outcome.is_ok() { "won" } else { "lost" });
         }
         "append" => {
@@ -369,7 +370,7 @@ async fn a_store_of_format_1_still_opens() {
         report.reading.identity.serial_number = Some("S1".into());
         report.facts.model = Some("C1".into());
         store.learn(id("web"), &report, Time(3)).await.expect("learn");
-        let reserve = Change::Reserve { node: id("web"), holder: holder(1), expect: Generation(1) };
+        let reserve = Change::Reserve { node: id("web"), holder: holder(1), expect: Generation(1), claim: None };
         store.change(&reserve, &Deadline::NONE).await.expect("reserve");
         let run = begun(&store);
         store.append(&run, 0, &records(0..3), &[(id("web"), mark(5))]).expect("append");

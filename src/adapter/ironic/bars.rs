@@ -19,6 +19,7 @@ pub(super) fn judge(raw: &Value, node: &Node, volumes: &Volumes, wanted: &BTreeS
     judge.state();
     judge.interfaces();
     judge.image();
+    judge.nova();
     judge.records();
     judge.capability(wanted);
 }
@@ -93,6 +94,19 @@ impl Judge<'_> {
             let why = format!("`{name}` has `instance_info.image_source`: a deployment would write that image");
             self.source(SourceBar::ImageSource, format!("{why}; a node that boots from its volume has none"));
             self.spare(SpareBar::ImageSource, why);
+        }
+    }
+
+    /// Its driver writes `nova_host_id` beside the instance; an allocation of Ironic's it makes none.
+    fn nova(&mut self) {
+        let host = self.raw.get("instance_info").and_then(|info| text(info, "nova_host_id"));
+        if let Some(host) = host.filter(|_| self.node.instance.is_some()) {
+            let why = format!(
+                "Nova (`{host}`) runs the instance of `{}` and does not hear of a move: its database goes on naming this node, for volumes, \
+                 networks and placement; correct `instance.node` there afterwards, and say `sources.nova_aware: true`",
+                self.node.name
+            );
+            self.source(SourceBar::Nova, why);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Reading from Ironic: its microversion, pages, patience.
 //!
-//! Only GETs leave from here. A read is repeated while the node is locked or no worker is free, once where a kept connection
-//! was cut, and never after a 500: Ironic answers so to bad input, and again and again.
+//! Only GETs leave from here; `send` is for what changes something. A read is repeated while the node is locked or no worker is
+//! free, once where a kept connection was cut, and never after a 500: Ironic answers so to bad input, and again and again.
+
+mod send;
 
 use super::trouble::{Means, Refusal, words};
 use crate::adapter::openstack::{Answer, Session};
@@ -30,6 +32,12 @@ pub struct IronicOptions {
     pub request_timeout: Duration,
     /// How long a lock or a busy Ironic is waited for. A conductor's own tries take 2 s each.
     pub patience: Duration,
+    /// The same for what changes something. With one more request it stays below what an order may take in all.
+    pub order_patience: Duration,
+    /// For one request that changes something. A dead BMC makes Ironic answer some of them after 31 s.
+    pub order_timeout: Duration,
+    /// For the operating system to shut down, where the runbook does not say.
+    pub soft_off: Duration,
     pub requests_at_once: usize,
     /// Of a list; Ironic cuts it to its own `max_limit`.
     pub page: usize,
@@ -42,6 +50,9 @@ impl Default for IronicOptions {
         IronicOptions {
             request_timeout: Duration::from_secs(60),
             patience: Duration::from_secs(30),
+            order_patience: Duration::from_secs(75),
+            order_timeout: Duration::from_secs(40),
+            soft_off: Duration::from_secs(30),
             requests_at_once: 8,
             page: 500,
             fresh: Duration::from_secs(30),
@@ -189,6 +200,10 @@ impl Client {
     }
 
     async fn once(&self, url: &Url, login: bool) -> Result<Answer, crate::adapter::openstack::NoAnswer> {
+        self.session.get(url, &self.headers(), login).await
+    }
+
+    fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if self.minor > 0
@@ -196,22 +211,18 @@ impl Client {
         {
             headers.insert(VERSION, version);
         }
-        self.session.get(url, &headers, login).await
+        headers
     }
 
     /// A success, or what it says instead and how long to wait before the next try.
     fn read(&self, url: &Url, answer: Answer) -> Result<Result<Value, (Refusal, Duration)>, Unread> {
-        let header = |name: &str| answer.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let request_id = header(REQUEST_ID);
         let shown = format!("GET {}{}", url.origin().ascii_serialization(), url.path());
-        let id = request_id.as_deref().unwrap_or_default();
-        tracing::debug!(target: "coldswap::ironic", request_id = id, status = answer.status, bytes = answer.body.len(), "{shown}");
+        let request_id = logged(&shown, &answer);
         if answer.status == 200 {
             let value = serde_json::from_slice(&answer.body);
             return value.map(Ok).map_err(|_| Unread::Fault(Fault::answered(format!("{shown}: the answer is no JSON; is it Ironic?"))));
         }
-        let asked = header("retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs);
-        let wait = asked.unwrap_or(Duration::from_millis(500)).clamp(Duration::from_millis(100), Duration::from_secs(5));
+        let wait = wait(&answer, Duration::from_millis(500));
         Ok(Err((Refusal { shown, status: answer.status, said: words(&answer.body), request_id }, wait)))
     }
 
@@ -221,6 +232,20 @@ impl Client {
             Unread::Refused(refusal) => refusal.fault(&self.session.cloud().name),
         }
     }
+}
+
+/// What an operator looks for in Ironic's log.
+fn logged(shown: &str, answer: &Answer) -> Option<String> {
+    let request_id = answer.headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let id = request_id.as_deref().unwrap_or_default();
+    tracing::debug!(target: "coldswap::ironic", request_id = id, status = answer.status, bytes = answer.body.len(), "{shown}");
+    request_id
+}
+
+/// As it asks for, or `usual`.
+fn wait(answer: &Answer, usual: Duration) -> Duration {
+    let asked = answer.headers.get("retry-after").and_then(|v| v.to_str().ok()).and_then(|s| s.parse().ok()).map(Duration::from_secs);
+    asked.unwrap_or(usual).clamp(Duration::from_millis(100), Duration::from_secs(5))
 }
 
 /// `1.115`

@@ -18,6 +18,7 @@ use crate::model::*;
 use serde_json::Value;
 
 /// One node as it was read.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub node: Value,
     /// `inventory` of `/v1/nodes/U/inventory`; nobody inspected it where there is none.

@@ -11,18 +11,29 @@ use std::collections::BTreeSet;
 /// Where the conductor's BMC is, as far as we need to know it.
 pub(super) const SCHEME: &str = "ironic:";
 
+pub(super) fn id(raw: &Value) -> Result<NodeId, Fault> {
+    uuid(raw, "uuid").map(NodeId).ok_or_else(|| Fault::answered("Ironic gave a node without uuid"))
+}
+
 /// Its name: a node may have none.
 pub(super) fn name(node: &Value) -> String {
     text(node, "name").or_else(|| text(node, "uuid")).unwrap_or_default().to_owned()
 }
 
-/// `wanted`: the capabilities that boot volumes of this fleet ask for.
-pub(super) fn node(reading: &Reading, volumes: &Volumes, wanted: &BTreeSet<&'static str>) -> Result<Node, Fault> {
+/// `wanted`: the capabilities that boot volumes of this fleet ask for. `attached`: the digest of its volumes, where `volumes` are
+/// not read.
+pub(super) fn node(
+    reading: &Reading,
+    volumes: &Volumes,
+    wanted: &BTreeSet<&'static str>,
+    attached: Generation,
+    store: &str,
+) -> Result<Node, Fault> {
     let raw = &reading.node;
-    let id = uuid(raw, "uuid").map(NodeId).ok_or_else(|| Fault::answered("Ironic gave a node without uuid"))?;
+    let id = id(raw)?;
     let name = name(raw);
     let found = reading.found();
-    let mut keeper = Keeper::default();
+    let mut keeper = Keeper { fault: fault(raw), ..Keeper::default() };
     let declared = reading.declared(&found).unwrap_or_else(|why| {
         let text = format!("`extra.coldswap.facts` of `{name}` cannot be read: {why}");
         keeper.source_bars.push(Bar { code: SourceBar::RecordUnfit, text: text.clone() });
@@ -46,7 +57,7 @@ pub(super) fn node(reading: &Reading, volumes: &Volumes, wanted: &BTreeSet<&'sta
         abilities: power::abilities(raw),
         provision_state: ProvisionState::of(text(raw, "provision_state").unwrap_or_default()),
         maintenance: maintenance(raw),
-        reservation: holder(raw),
+        reservation: holder(raw, store),
         instance: instance(raw),
         owner: own("owner"),
         lessee: own("lessee"),
@@ -54,26 +65,71 @@ pub(super) fn node(reading: &Reading, volumes: &Volumes, wanted: &BTreeSet<&'sta
         ..Node::named(&name, &format!("{SCHEME}{id}"))
     };
     super::bars::judge(raw, &node, volumes, wanted, &mut keeper);
-    node.generation = super::generation(&node);
+    node.generation = generation(&node, attached);
     node.kept_by = Some(Box::new(keeper));
     Ok(node)
 }
 
+/// A digest of what a plan rests on. Our own claim, holder and maintenance come and go with every run, also one that came to
+/// nothing, and are not part of it; facts are compared one by one by the step that reserves the node; power, locks and errors are
+/// nothing that is recorded here.
+fn generation(node: &Node, attached: Generation) -> Generation {
+    let mut core = node.clone();
+    core.maintenance = core.maintenance.filter(|_| core.reservation.is_none());
+    core.reservation = None;
+    core.live_facts = Shared::default();
+    (core.facts_at, core.abilities) = (None, BmcAbilities::default());
+    super::generation(&(core, attached))
+}
+
+/// What Ironic's periodic look at power writes when it puts a node into maintenance.
+const OWN_REASON: &str = "During sync_power_state";
+
+/// The fault for which Ironic itself has put the node into maintenance.
+pub(super) fn fault(raw: &Value) -> Option<String> {
+    let own = text(raw, "maintenance_reason").is_some_and(|reason| reason.starts_with(OWN_REASON));
+    text(raw, "fault").filter(|_| own && flag(raw, "maintenance")).map(str::to_owned)
+}
+
 fn maintenance(raw: &Value) -> Option<Maintenance> {
     flag(raw, "maintenance").then(|| {
-        let reason = text(raw, "maintenance_reason").unwrap_or("no reason is given");
-        let fault = text(raw, "fault").map(|fault| format!(" (Ironic found a fault: {fault})")).unwrap_or_default();
-        Maintenance { reason: format!("{reason}{fault}") }
+        let reason = text(raw, "maintenance_reason");
+        let own = reason.is_none_or(|reason| reason.starts_with(OWN_REASON));
+        let fault = text(raw, "fault").filter(|_| own).map(|fault| format!(" (Ironic found a fault: {fault})")).unwrap_or_default();
+        Maintenance { reason: format!("{}{fault}", reason.unwrap_or("no reason is given")) }
     })
 }
 
-/// The claim of a run, as runs leave it. Ironic's own `reservation` is its conductor's lock and nothing of ours.
-fn holder(raw: &Value) -> Option<Holder> {
-    serde_json::from_value(ours(raw)?.get("holder")?.clone()).ok()
+/// The claim of a run, as runs leave it. Ironic's own `reservation` is its conductor's lock and nothing of ours. A run of another
+/// store has the number of one of ours, and is told by its store; what cannot be read is somebody's.
+pub(super) fn holder(raw: &Value, store: &str) -> Option<Holder> {
+    let mut held = ours(raw)?.get("holder")?.clone();
+    let of = held.as_object_mut().and_then(|held| held.remove("store"));
+    let of = of.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let held: Result<Holder, _> = serde_json::from_value(held);
+    Some(match held {
+        Ok(held) if of == store => held,
+        Ok(held) => Holder { run: RunId(format!("{} of store {of}", held.run)), ..held },
+        Err(_) => Holder { run: RunId("somebody".to_owned()), switchover: SwitchoverId(0) },
+    })
+}
+
+/// What [`holder`] reads.
+pub(super) fn held_by(holder: &Holder, store: &str) -> Value {
+    let mut held = serde_json::json!(holder);
+    if !store.is_empty() {
+        held["store"] = serde_json::json!(store);
+    }
+    held
+}
+
+/// What a run has put in place of an instance, so that nobody else takes the node.
+pub(super) fn claim(raw: &Value) -> Option<uuid::Uuid> {
+    uuid(&Value::Object(ours(raw)?.clone()), "claim")
 }
 
 fn instance(raw: &Value) -> Option<Instance> {
-    let uuid = uuid(raw, "instance_uuid")?;
+    let uuid = uuid(raw, "instance_uuid").filter(|uuid| Some(*uuid) != claim(raw))?;
     let shown = raw.get("instance_info").and_then(|info| text(info, "display_name"));
     let name = text(raw, "instance_name").or(shown).filter(|name| *name != super::wire::MASK);
     Some(Instance { uuid, name: name.map(str::to_owned) })

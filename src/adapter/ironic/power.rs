@@ -8,24 +8,41 @@ use super::wire::{flag, text};
 use crate::model::*;
 use serde_json::Value;
 
-/// The state, and why none is known.
+/// The state, and why none is known. In maintenance an On is believed, which only ever stops us, and an Off is not: a feed, a
+/// button or a watchdog may have started the machine since, and nobody has looked.
 pub(super) fn power(raw: &Value) -> (PowerState, Option<String>) {
     let unknown = |why: String| (PowerState::Unknown, Some(why));
+    if let Some(going) = going(raw) {
+        return (going, None);
+    }
     let recorded = text(raw, "power_state");
-    if flag(raw, "maintenance") {
-        let last = recorded.map(|state| format!("; the last that it saw is `{state}`")).unwrap_or_default();
-        return unknown(format!("Ironic does not look at the power of a node in maintenance{last}"));
-    }
-    match text(raw, "target_power_state") {
-        Some("power off" | "soft power off") => return (PowerState::PoweringOff, None),
-        Some(_) => return (PowerState::PoweringOn, None),
-        None => {}
-    }
+    let maintained = flag(raw, "maintenance");
     match recorded {
         Some("power on") => (PowerState::On, None),
-        Some("power off") => (PowerState::Off, None),
+        Some("power off") if !maintained => (PowerState::Off, None),
+        _ if maintained => {
+            let last = recorded.map(|state| format!("; the last that it saw is `{state}`")).unwrap_or_default();
+            unknown(format!("Ironic does not look at the power of a node in maintenance{last}"))
+        }
         Some(other) => unknown(format!("Ironic has its power as `{other}`")),
         None => unknown("Ironic has not read its power; `manage` makes it look".to_owned()),
+    }
+}
+
+/// A change of power that is under way.
+pub(super) fn going(raw: &Value) -> Option<PowerState> {
+    match text(raw, "target_power_state")? {
+        "power off" | "soft power off" => Some(PowerState::PoweringOff),
+        _ => Some(PowerState::PoweringOn),
+    }
+}
+
+/// What stands in the record, looked at or not.
+pub(super) fn recorded(raw: &Value) -> Option<PowerState> {
+    match text(raw, "power_state")? {
+        "power on" => Some(PowerState::On),
+        "power off" => Some(PowerState::Off),
+        _ => None,
     }
 }
 
@@ -43,11 +60,18 @@ pub(super) fn abilities(raw: &Value) -> BmcAbilities {
 
 pub(super) fn reading(of: &Reading) -> SystemReading {
     let (power, power_unknown) = power(&of.node);
-    SystemReading { power, power_unknown, identity: of.identity(), ..SystemReading::default() }
+    let recorded = recorded(&of.node).filter(|_| power == PowerState::Unknown);
+    SystemReading { power, power_unknown, recorded, identity: of.identity(), ..SystemReading::default() }
 }
 
-pub(super) fn report(of: &Reading) -> SystemReport {
-    SystemReport { reading: reading(of), facts: of.found(), abilities: abilities(&of.node), ..SystemReport::default() }
+/// # Errors
+/// Silence, where Ironic has found that it reaches the BMC no more.
+pub(super) fn report(of: &Reading) -> Result<SystemReport, Fault> {
+    if super::node::fault(&of.node).as_deref() == Some("power failure") {
+        let name = super::node::name(&of.node);
+        return Err(Fault::transient(format!("Ironic does not reach the BMC of `{name}` (fault: power failure)")));
+    }
+    Ok(SystemReport { reading: reading(of), facts: of.found(), abilities: abilities(&of.node), ..SystemReport::default() })
 }
 
 #[cfg(test)]
@@ -62,11 +86,12 @@ mod tests {
         assert_eq!(read(json!({"power_state": "power off", "target_power_state": null})), PowerState::Off);
         assert_eq!(read(json!({"power_state": "power on", "target_power_state": "soft power off"})), PowerState::PoweringOff);
         assert_eq!(read(json!({"power_state": "power off", "target_power_state": "power on"})), PowerState::PoweringOn);
-        for stale in ["power off", "power on"] {
-            let (power, why) = power(&json!({"power_state": stale, "maintenance": true}));
-            assert_eq!(power, PowerState::Unknown, "in maintenance it is stale");
-            assert!(why.is_some_and(|why| why.contains(stale)));
-        }
+        let (stale, why) = power(&json!({"power_state": "power off", "maintenance": true}));
+        assert_eq!(stale, PowerState::Unknown, "in maintenance it is stale");
+        assert!(why.is_some_and(|why| why.contains("power off")));
+        assert_eq!(read(json!({"power_state": "power on", "maintenance": true})), PowerState::On, "believing it only ever stops us");
+        let leaving = json!({"power_state": "power on", "maintenance": true, "target_power_state": "power off"});
+        assert_eq!(read(leaving), PowerState::PoweringOff);
         assert_eq!(read(json!({"power_state": null})), PowerState::Unknown);
         assert_eq!(read(json!({"power_state": "error"})), PowerState::Unknown);
     }

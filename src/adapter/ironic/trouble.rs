@@ -6,6 +6,9 @@ use serde_json::Value;
 /// More of a message is not shown.
 const SAID_MAX: usize = 400;
 
+/// What passes by itself, in the words of Ironic's 409.
+const LOCKED: [&str; 2] = ["is locked by host", "while a state transition is in progress"];
+
 /// An answer that is no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -69,7 +72,7 @@ impl Refusal {
     pub(super) fn means(&self) -> Means {
         match self.status {
             // The same status for a lock and for a conflict that stays: only the text tells them apart.
-            409 if self.said.contains("is locked by host") => Means::Locked,
+            409 if LOCKED.iter().any(|words| self.said.contains(words)) => Means::Locked,
             429 | 502 | 503 | 504 => Means::Busy,
             404 => Means::Absent,
             401 | 403 => Means::NotAllowed,
@@ -79,20 +82,35 @@ impl Refusal {
     }
 
     pub(super) fn fault(&self, cloud: &str) -> Fault {
-        let hint = match self.status {
-            401 => format!("; the login of cloud `{cloud}` is not accepted"),
-            403 => format!("; the login of cloud `{cloud}` lacks the right, which Ironic's policy gives to a reader of the system"),
-            300..=399 => "; it points elsewhere, and nothing is sent there: correct the endpoint".to_owned(),
-            _ => String::new(),
-        };
-        let said = if self.said.is_empty() { String::new() } else { format!(": {}", self.said) };
-        let id = self.request_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-        let text = format!("{} answered {}{said}{hint}{id}", self.shown, self.status);
+        let text = self.text(cloud, "which Ironic's policy gives to a reader of the system");
         match self.means() {
             Means::Locked | Means::Busy => Fault::transient(text),
             Means::Unwell => Fault::answered(text),
             Means::Absent | Means::NotAllowed | Means::Conflict => Fault::refused(text),
         }
+    }
+
+    /// The same where something was to be changed. It certainly was not where the node was locked, no worker was free or Ironic
+    /// said no; after a 500 nobody knows.
+    pub(super) fn of_a_change(&self, cloud: &str) -> Fault {
+        let text = self.text(cloud, "which Ironic's policy gives to a member of the system or of the owning project");
+        match (self.means(), self.status) {
+            (Means::Locked, _) | (Means::Busy, 429 | 503) => Fault::transient(text),
+            (Means::Unwell | Means::Busy, _) => Fault::unknown(text),
+            (Means::Absent | Means::NotAllowed | Means::Conflict, _) => Fault::refused(text),
+        }
+    }
+
+    fn text(&self, cloud: &str, right: &str) -> String {
+        let hint = match self.status {
+            401 => format!("; the login of cloud `{cloud}` is not accepted"),
+            403 => format!("; the login of cloud `{cloud}` lacks the right, {right}"),
+            300..=399 => "; it points elsewhere, and nothing is sent there: correct the endpoint".to_owned(),
+            _ => String::new(),
+        };
+        let said = if self.said.is_empty() { String::new() } else { format!(": {}", self.said) };
+        let id = self.request_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+        format!("{} answered {}{said}{hint}{id}", self.shown, self.status)
     }
 }
 

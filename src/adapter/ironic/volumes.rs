@@ -16,6 +16,8 @@ pub(super) struct Volumes {
     pub unknown: BTreeMap<NodeId, Vec<String>>,
     /// Connectors of kinds that are not known here, by node.
     pub strange: BTreeMap<NodeId, Vec<String>>,
+    /// A digest of what hangs on a node, by node.
+    pub attached: BTreeMap<NodeId, Generation>,
     /// Ids of volumes that are recorded for something that is not among the nodes, or in a way that cannot be read.
     astray: BTreeMap<String, (NodeId, String)>,
 }
@@ -146,7 +148,31 @@ impl Volumes {
             }
         }
         all.seconds(names);
+        all.digest();
         all
+    }
+
+    fn digest(&mut self) {
+        let mut parts: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
+        for (node, what) in self.unknown.iter().chain(&self.strange) {
+            parts.entry(*node).or_default().extend(what.iter().cloned());
+        }
+        for connector in &self.connectors {
+            parts.entry(connector.node).or_default().push(format!("{} {}", connector.id, connector.generation.0));
+        }
+        for target in &self.targets {
+            parts.entry(target.node).or_default().push(format!("{} {}", target.id, target.generation.0));
+        }
+        let digest = |(node, mut parts): (NodeId, Vec<String>)| {
+            parts.sort_unstable();
+            (node, super::generation(&parts))
+        };
+        self.attached = parts.into_iter().map(digest).collect();
+    }
+
+    /// What hangs on one node.
+    pub(super) fn attached(&self, node: NodeId) -> Generation {
+        self.attached.get(&node).copied().unwrap_or_default()
     }
 
     /// Volumes that something else has as well, which the records that we keep would not show.

@@ -11,4 +11,4 @@ mod session;
 
 pub use cloud::{Auth, Cloud, Keystone, Login, Scope};
 pub use files::{Surroundings, find};
-pub(super) use session::{Answer, NoAnswer, Session};
+pub(super) use session::{Answer, NoAnswer, Order, Session};

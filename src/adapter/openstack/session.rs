@@ -2,9 +2,11 @@
 
 use super::cloud::{Auth, Cloud, Keystone};
 use super::keystone::{self, Token};
+use crate::adapter::gate::Gate;
 use crate::adapter::redfish::RedfishOptions;
 use crate::adapter::redfish::tls::{Channel, Channels, tls_error};
-use crate::model::{Fault, TlsTrust};
+use crate::model::{Fault, FaultKind, TlsTrust};
+use crate::ports::Deadline;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -29,11 +31,34 @@ pub(in crate::adapter) struct Answer {
 pub(in crate::adapter) struct NoAnswer {
     pub fault: Fault,
     pub again: bool,
+    /// Nothing of the request has left.
+    unsent: bool,
+}
+
+/// What is to be changed. The body says something also where the method needs none: it is with the body that the deadline is
+/// tested, last of all before anything leaves.
+pub(in crate::adapter) struct Order<'a> {
+    pub method: Method,
+    pub url: &'a Url,
+    pub headers: &'a HeaderMap,
+    pub body: &'a [u8],
+    /// For the request and its answer.
+    pub limit: Duration,
 }
 
 impl From<Fault> for NoAnswer {
     fn from(fault: Fault) -> NoAnswer {
-        NoAnswer { fault, again: false }
+        NoAnswer { fault, again: false, unsent: false }
+    }
+}
+
+impl NoAnswer {
+    /// The same where something was to be changed.
+    fn of_an_order(self) -> Fault {
+        match self.fault.kind {
+            FaultKind::Transient if !self.unsent => Fault::unknown(self.fault.detail),
+            _ => self.fault,
+        }
     }
 }
 
@@ -91,7 +116,31 @@ impl Session {
             let mut request = reqwest::Request::new(Method::GET, url.clone());
             *request.headers_mut() = headers.clone();
             let token = if login { self.authorise(&mut request, used.as_ref()).await? } else { None };
-            let answer = self.send(request).await?;
+            let answer = self.exchange(request, self.timeout).await?;
+            match token {
+                Some(token) if answer.status == 401 && used.is_none() => used = Some(token),
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// Send what changes something: once, and after a 401 to a token of Keystone, which did nothing, once more.
+    ///
+    /// # Errors
+    /// [`FaultKind::Unknown`] wherever the request may have left.
+    pub(in crate::adapter) async fn order(&self, order: &Order<'_>, deadline: &Deadline) -> Result<Answer, Fault> {
+        let what = format_args!("{} {}", order.method, order.url.path()).to_string();
+        let _turn = self.turns.acquire().await;
+        let mut used = None;
+        loop {
+            let mut request = reqwest::Request::new(order.method.clone(), order.url.clone());
+            *request.headers_mut() = order.headers.clone();
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let token = self.authorise(&mut request, used.as_ref()).await?;
+            deadline.test(&what)?;
+            let gate = Gate::close(&mut request, order.body.to_vec(), deadline);
+            let answer = self.exchange(request, order.limit).await;
+            let answer = answer.map_err(|none| gate.held(&what).unwrap_or_else(|| none.of_an_order()))?;
             match token {
                 Some(token) if answer.status == 401 && used.is_none() => used = Some(token),
                 _ => return Ok(answer),
@@ -141,7 +190,7 @@ impl Session {
         let mut request = reqwest::Request::new(Method::POST, url.clone());
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(keystone::request(keystone).to_string().into());
-        let answer = self.send(request).await.map_err(|none| none.fault)?;
+        let answer = self.exchange(request, self.timeout).await.map_err(|none| none.fault)?;
         tracing::debug!(target: "coldswap::openstack", cloud = %self.cloud.name, status = answer.status, took = ?asked.elapsed(), "token");
         let status = answer.status;
         // Keystone's own words may repeat what was sent; only the status is told.
@@ -161,15 +210,23 @@ impl Session {
         Err(if status >= 500 { Fault::answered(text) } else { Fault::refused(text) })
     }
 
-    async fn send(&self, mut request: reqwest::Request) -> Result<Answer, NoAnswer> {
+    async fn exchange(&self, mut request: reqwest::Request, limit: Duration) -> Result<Answer, NoAnswer> {
         let channel = self.channel(request.url())?;
-        *request.timeout_mut() = Some(self.timeout);
+        let orders = matches!(*request.method(), Method::PATCH | Method::PUT);
+        *request.timeout_mut() = Some(limit);
         let shown = format!("{} {}{}", request.method(), request.url().origin().ascii_serialization(), request.url().path());
-        let failed = |e: reqwest::Error| self.fault(&shown, &e.without_url());
+        let failed = |e: reqwest::Error| self.fault(&shown, limit, &e.without_url());
         let mut response = channel.client.execute(request).await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                // The status has been said, and it is what counts.
+                Err(_) if orders => return Ok(Answer { status, headers, body: Vec::new() }),
+                Err(error) => return Err(failed(error)),
+            };
             body.extend_from_slice(&chunk);
             if body.len() > BODY_BYTES_MAX {
                 return Err(Fault::refused(format!("{shown}: the answer is larger than {} MiB", BODY_BYTES_MAX >> 20)).into());
@@ -186,7 +243,7 @@ impl Session {
         channel.map_err(|f| of_cloud(&self.cloud, &f.detail.replace("bmc.tls.ca", "cacert")))
     }
 
-    fn fault(&self, shown: &str, error: &reqwest::Error) -> NoAnswer {
+    fn fault(&self, shown: &str, limit: Duration, error: &reqwest::Error) -> NoAnswer {
         if let Some(rustls::Error::InvalidCertificate(why)) = tls_error(error) {
             let file = match &self.cloud.trust {
                 TlsTrust::Ca(path) => format!("by `{path}`"),
@@ -202,11 +259,12 @@ impl Session {
         }
         let why = match error.is_timeout() {
             true if error.is_connect() => "no connection within 10 s".to_owned(),
-            true => format!("no answer within {} s", self.timeout.as_secs()),
+            true => format!("no answer within {} s", limit.as_secs()),
             false => cause.to_string(),
         };
         let again = !error.is_timeout() && !error.is_connect();
-        NoAnswer { fault: Fault::transient(format!("{shown}: {why} (cloud `{}`)", self.cloud.name)), again }
+        let fault = Fault::transient(format!("{shown}: {why} (cloud `{}`)", self.cloud.name));
+        NoAnswer { fault, again, unsent: error.is_connect() }
     }
 }
 

@@ -210,6 +210,7 @@ impl Look {
             boot_override: self.boot.as_ref().map(Boot::asked).unwrap_or_default(),
             restore_policy: self.restore.as_deref().and_then(restore_policy),
             power_unknown: None,
+            recorded: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Plans, runs and their journals.
 
 use super::writer::Failure;
-use super::{SqliteStore, attestations, lease, mailbox, meta, set_meta};
+use super::{SqliteStore, attestations, lease, mailbox, meta, rows, set_meta};
 use crate::model::*;
 use crate::ports::{Lease, Record, RunLease, RunRow, Store, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -182,6 +182,10 @@ impl Store for SqliteStore {
     fn journal(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
         let run = run.clone();
         Ok(self.read(move |db| journal(db, &run))?)
+    }
+
+    fn power_mark(&self, node: NodeId) -> Result<Option<PowerMark>, StoreError> {
+        Ok(self.read(move |db| rows::power_mark(db, node))?)
     }
 
     fn withdraw(&self, run: &RunId, token: u64, seen_on: &[(NodeId, Time)]) -> Result<(), StoreError> {

@@ -151,6 +151,9 @@ fn nodes(db: &Connection, ids: impl IntoIterator<Item = NodeId>, fleet: &mut Fle
 
 /// As much of the fleet as [`Fleet::apply`] looks at for this change, so that it decides here as it does anywhere.
 pub(super) fn around(db: &Connection, change: &Change) -> Result<Fleet, Failure> {
+    if let Change::Undeploy { node, .. } = change {
+        return record(db, *node);
+    }
     let mut fleet = Fleet::default();
     nodes(db, change.nodes(), &mut fleet)?;
     match change {

@@ -60,7 +60,7 @@ impl TermLike for Narrow {
 
 /// A plan of switchovers of two steps each.
 fn plan_of(count: u32) -> Arc<Plan> {
-    let machine = |name: String| Machine { node: NodeId::derived(&name), name, identity: Identity::default() };
+    let machine = |name: String| Machine { node: NodeId::derived(&name), name, identity: Identity::default(), kept: false };
     let switchover = |n: u32| {
         let pair = Pair { source: machine(format!("web-{n:02}")), destination: machine(format!("spare-{n:02}")) };
         let off = PowerOff {

@@ -98,6 +98,11 @@ fn of_switchover(plan: &Plan, progress: &Progress, index: usize, started: &[Opti
             let again = if *attempt > 0 { format!(", attempt {}", attempt + 1) } else { String::new() };
             (Weight::Step, format!("{label}  {reset} to {}{again}", name(node)))
         }
+        Event::Intended { command: Told::Provision { node, target }, attempt, .. } => {
+            let again = if *attempt > 0 { format!(", attempt {}", attempt + 1) } else { String::new() };
+            (Weight::Step, format!("{label}  `{}` for {}{again}", target.as_str(), name(node)))
+        }
+        Event::Mending { .. } => (Weight::Odd, "what is owed is tried once more".into()),
         Event::Intended { command: Told::Agents(agents), .. } => (Weight::Step, format!("{label}  off by {}", agents.join(" and "))),
         Event::FenceLevel { level, why, .. } => (Weight::Odd, format!("{label}  {why}; {}", next_level(step?, *level))),
         Event::Achieved { fence: Some(voucher), .. } => (Weight::Step, format!("{label}  {}", vouched(voucher))),

@@ -32,6 +32,8 @@ pub enum LeftOutCode {
     ImageSource,
     /// A record of it cannot be carried over as it is.
     RecordUnfit,
+    /// Nova runs its instance and will not know of the move, and the runbook does not say `nova_aware`.
+    Nova,
     /// Its connectors belong to its hardware, and no hook does the zoning.
     BurnedInConnectors,
     /// Its BMC contradicts facts that were declared.
@@ -55,6 +57,10 @@ pub enum LeftOutCode {
     PowerUnknown,
     /// The boot method that the runbook asks for cannot be used with it or its spare.
     BootUnsupported,
+    /// Only one of it and its spare is kept by a service that boots its nodes.
+    OneEndKept,
+    /// Its service boots it by itself, and the runbook's `boot.via` wants to.
+    BootByService,
     /// Its adapter opens another volume than the inventory says.
     BootMismatch,
     /// It is Off and its adapter opens nothing, though the inventory has its boot volume there: as a switchover leaves its
@@ -158,6 +164,7 @@ impl From<SourceBar> for LeftOutCode {
             SourceBar::ImageSource => LeftOutCode::ImageSource,
             SourceBar::RecordUnfit => LeftOutCode::RecordUnfit,
             SourceBar::SecondAttachment => LeftOutCode::SecondAttachment,
+            SourceBar::Nova => LeftOutCode::Nova,
         }
     }
 }

@@ -186,7 +186,7 @@ impl Cook<'_> {
              `coldswap inventory set {} debt=`",
             self.destination.name, self.source.name
         );
-        Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings, debt }))
+        Some(Step::NoteDebt(NoteDebt { machine: self.pair.source.clone(), settings, debt, owed: Owed::Boot }))
     }
 }
 

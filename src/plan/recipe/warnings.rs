@@ -12,11 +12,9 @@ impl Cook<'_> {
         if soft && self.runbook.power.soft_off > Span::ZERO {
             warnings.push(format!("the BMC of `{name}` offers no GracefulShutdown; its operating system is not asked"));
         }
-        if self.boot_via() == BootVia::Inventory {
-            warnings.push(format!(
-                "what Ironic does by itself for `{name}` (claim, deploy or adopt, undeploy) is not among these steps yet, and this plan cannot be applied"
-            ));
-        }
+        self.keeper_warnings(&mut warnings);
+        let bars = self.source.kept_by.iter().flat_map(|k| &k.source_bars);
+        warnings.extend(bars.filter(|bar| bar.code == SourceBar::Nova).map(|bar| bar.text.clone()));
         if self.boot_via() == BootVia::None {
             warnings.push(format!("`boot.via: none`: nothing takes the boot configuration off `{name}`; its hooks must"));
         }

@@ -23,6 +23,7 @@ pub(super) fn sources(check: &Check<'_>, raw: &RawSources) -> Option<Sources> {
         destinations: raw.destinations.iter().map(|(from, to)| (from.value.clone(), placed(to))).collect(),
         priority: transpose(priority)?,
         left_out: raw.left_out.as_ref().map(|l| l.value),
+        nova_aware: raw.nova_aware.as_ref().is_some_and(|aware| aware.value),
     })
 }
 

@@ -59,6 +59,7 @@ pub struct RawSources {
     pub destinations: Map<At<String>>,
     pub priority: Option<At<String>>,
     pub left_out: Option<At<LeftOutPolicy>>,
+    pub nova_aware: Option<At<bool>>,
     /// Both were meant to be there, whatever became of them.
     pub named: bool,
 }
@@ -161,8 +162,9 @@ fn sources(f: &mut Fields<'_>) -> Option<RawSources> {
     let policies = words(&[("refuse", LeftOutPolicy::Refuse), ("allow", LeftOutPolicy::Allow)]);
     let left_out =
         f.optional("left_out", "may the plan run when a node has no spare? default: refuse for nodes, allow for select", policies);
+    let nova_aware = f.optional("nova_aware", "move instances of Nova's too? Nova goes on believing that they are where they were", flag());
     let (nodes, destinations) = (nodes.unwrap_or_default(), destinations.unwrap_or_default());
-    Some(RawSources { at: f.at(), nodes, select, destinations, priority, left_out, named })
+    Some(RawSources { at: f.at(), nodes, select, destinations, priority, left_out, nova_aware, named })
 }
 
 fn pool(f: &mut Fields<'_>) -> Option<RawPool> {

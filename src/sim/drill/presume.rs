@@ -27,6 +27,7 @@ pub fn presume(fleet: &mut Fleet) -> usize {
             boot_override: BootOverride::default(),
             restore_policy: node.facts().power_restore_policy,
             power_unknown: None,
+            recorded: None,
         };
         let boot = BootSettings { iscsi: Some(if on { iscsi } else { IscsiBoot::default() }), boot_override: None };
         fleet.live.insert(id, Live::Answered { reading, boot });

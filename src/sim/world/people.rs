@@ -123,6 +123,11 @@ impl World {
         }
     }
 
+    /// Somebody goes to a machine whose BMC is silent by then, switches it off by hand and attests that.
+    pub fn attests_at(&mut self, node: NodeId, after: Span) {
+        self.at(after.0, Happening::Attests(node));
+    }
+
     /// From then on its BMC answers nothing.
     pub fn fall_silent(&mut self, node: NodeId, after: Span) {
         self.at(after.0, Happening::Dies(node));

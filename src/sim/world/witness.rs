@@ -9,11 +9,17 @@ impl World {
             && let Some(target) = self.fleet.targets.get(target)
             && target.node != *to
             && let Some(boot) = target.iscsi_boot("")
-            && let Some(who) =
-                self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to && !self.tampered_unseen(**n)))
+            && let Some(who) = self.open.get(&(boot.target, boot.lun)).and_then(|m| m.iter().find(|n| *n != to && !self.unseen_now(**n)))
         {
             self.violations.push(format!("S1: `{}` moved to {to} while {who} has it open", target.volume_id));
         }
+    }
+
+    /// What nobody could see in time: a boot configuration that was changed behind everybody's back, and a kept machine whose
+    /// button was pressed after the look.
+    fn unseen_now(&self, node: NodeId) -> bool {
+        let pressed = self.keeps(node) && self.fed.get(&node).is_some_and(|at| *at + LOOK > self.now);
+        pressed || self.tampered_unseen(node)
     }
 
     /// What its own firmware names, and nothing else.

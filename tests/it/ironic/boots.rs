@@ -8,6 +8,10 @@ use coldswap_sim::sim::fleet;
 use coldswap_sim::step::Step;
 
 fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) -> Plan {
+    planned_by(via, false, change)
+}
+
+fn planned_by(via: Option<BootVia>, nova_aware: bool, change: impl Fn(&mut Fleet, NodeId, NodeId)) -> Plan {
     let (mut fleet, ends) = fleet(1, 1);
     for id in [ends[0].0, ends[0].1] {
         let node = fleet.nodes.get_mut(&id).expect("a node");
@@ -18,6 +22,7 @@ fn planned(via: Option<BootVia>, change: impl Fn(&mut Fleet, NodeId, NodeId)) ->
     change(&mut fleet, ends[0].0, ends[0].1);
     let mut book = runbook(&fleet, &ends, 1, Span::millis(300));
     book.boot.via = via;
+    book.sources.nova_aware = nova_aware;
     book.sources.left_out = Some(LeftOutPolicy::Allow);
     let request = Request {
         id: "p-1".into(),
@@ -43,8 +48,82 @@ fn nodes_that_a_service_keeps_are_booted_by_it_unless_the_runbook_says_otherwise
     assert_eq!(left(&plan), []);
     let ours = |s: &Step| matches!(s, Step::ClearSourceBoot(_) | Step::ConfigureBoot(_));
     assert!(!plan.switchovers[0].steps.iter().any(ours));
-    assert!(plan.switchovers[0].warnings.iter().any(|w| w.contains("cannot be applied")), "{:?}", plan.switchovers[0].warnings);
-    assert_eq!(left(&planned(Some(BootVia::RedfishIscsi), |_, _, _| {})), [LeftOutCode::BootUnsupported]);
+    let warnings = plan.switchovers[0].warnings.join("\n");
+    assert!(
+        warnings.contains("Ironic deploys `spare-00` from its volumes") && warnings.contains("Ironic undeploys `source-00`"),
+        "{warnings}"
+    );
+    for via in [BootVia::RedfishIscsi, BootVia::RedfishOverride, BootVia::None] {
+        assert_eq!(left(&planned(Some(via), |_, _, _| {})), [LeftOutCode::BootByService]);
+    }
+}
+
+/// The order of requests that never meets a constraint of Ironic's, by deployment and by adoption.
+#[test]
+fn the_steps_of_a_kept_pair_stand_in_the_order_that_ironic_can_follow() {
+    let names = |state: ProvisionState| {
+        let plan = planned(None, |fleet, _, spare| fleet.nodes.get_mut(&spare).expect("the spare").provision_state = state);
+        let told = |s: &Step| match s {
+            Step::Reserve(r) => format!("reserve {} {}", r.machine.name, if r.claim.is_some() { "by claim" } else { "" }).trim().to_owned(),
+            Step::SetMaintenance(m) => format!("maintenance {}", m.machine.name),
+            Step::Provision(p) => format!("{} {}", p.target.as_str(), s.subject()),
+            Step::LeaveMaintenance(_) | Step::CleanSource(_) => format!("{} {}", s.name(), s.subject()),
+            _ => s.name().to_owned(),
+        };
+        plan.switchovers[0].steps.iter().filter(|s| s.hook().is_none()).map(told).collect::<Vec<_>>()
+    };
+    let begin = ["reserve spare-00 by claim", "reserve source-00"];
+    let moves = ["maintenance source-00", "maintenance spare-00", "power_off", "fence", "move_connector", "move_target", "move_instance"];
+    let end = ["await_boot", "clean_source source-00", "note_debt", "release", "release"];
+    let deploy = ["leave_maintenance spare-00", "active spare-00"];
+    assert_eq!(names(ProvisionState::Available), [&begin[..], &moves, &deploy, &end].concat());
+    let adopt = ["adopt spare-00", "configure_boot", "leave_maintenance spare-00", "power_on"];
+    assert_eq!(names(ProvisionState::Manageable), [&begin[..], &moves, &adopt, &end].concat());
+    assert_eq!(names(ProvisionState::Enroll), [&begin[..], &["manage spare-00"], &moves, &adopt, &end].concat());
+}
+
+#[test]
+fn a_pair_that_is_half_kept_is_left_out() {
+    for end in [0, 1] {
+        let plan = planned(None, |fleet, source, spare| {
+            fleet.nodes.get_mut(&[source, spare][end]).expect("a node").kept_by = None;
+        });
+        assert_eq!(left(&plan), [LeftOutCode::OneEndKept]);
+        assert!(plan.left_out[0].why.contains("`source-00`") && plan.left_out[0].why.contains("`spare-00`"), "{}", plan.left_out[0].why);
+    }
+}
+
+/// Ironic puts a node whose BMC is dead into maintenance by itself: in a disaster that is no reason to leave it alone.
+#[test]
+fn a_maintenance_that_the_service_set_for_a_dead_bmc_keeps_no_source_from_a_disaster_plan() {
+    let plan = |fault: Option<&str>| {
+        let (mut fleet, ends) = coldswap_sim::sim::kept_fleet(1, 1, ProvisionState::Available);
+        let source = ends[0].0;
+        fleet.live.insert(source, Live::Silent(Fault::transient("the conductor does not reach its BMC")));
+        let node = fleet.nodes.get_mut(&source).expect("the source");
+        node.maintenance = Some(Maintenance { reason: "During sync_power_state, max retries exceeded".into() });
+        node.kept_by = Some(Box::new(Keeper { fault: fault.map(str::to_owned), ..Keeper::default() }));
+        let mut book = runbook(&fleet, &ends, 1, Span::ZERO);
+        book.mode = coldswap_sim::runbook::Mode::Disaster;
+        book.boot.via = None;
+        book.sources.left_out = Some(LeftOutPolicy::Allow);
+        let expires = Span::mins(30);
+        book.vouchers.levels = vec![coldswap_sim::runbook::VoucherTemplate::Attestation { expires }];
+        let request = Request {
+            id: "p-1".into(),
+            store: "store".into(),
+            now: fleet.captured_at,
+            landing: Default::default(),
+            only: Vec::new(),
+            exclude: Vec::new(),
+            allow_storm: true,
+            allow_boot_cleared: Vec::new(),
+            home: Default::default(),
+        };
+        coldswap_sim::plan::plan(&book, &fleet, &request).unwrap_or_else(|e| panic!("{e:?}")).0
+    };
+    assert_eq!(left(&plan(None)), [LeftOutCode::Maintenance]);
+    assert_eq!(left(&plan(Some("power failure"))), []);
 }
 
 #[test]
@@ -55,6 +134,21 @@ fn a_store_boots_nobody_and_a_spare_without_the_capability_is_told_before_anythi
     let cannot = planned(None, |fleet, _, spare| fleet.nodes.get_mut(&spare).expect("the spare").capabilities.clear());
     assert_eq!(left(&cannot), [LeftOutCode::BootUnsupported]);
     assert!(cannot.left_out[0].why.contains("`iscsi_boot`"), "{}", cannot.left_out[0].why);
+}
+
+#[test]
+fn an_instance_of_novas_moves_only_where_the_runbook_knows_and_the_plan_says_what_nova_will_believe() {
+    let of_nova = |aware| {
+        planned_by(None, aware, |fleet, source, _| {
+            let bars = vec![Bar { code: SourceBar::Nova, text: "Nova (`compute-1`) goes on naming this node".into() }];
+            let keeper = Keeper { source_bars: bars, ..Keeper::default() };
+            fleet.nodes.get_mut(&source).expect("the source").kept_by = Some(Box::new(keeper));
+        })
+    };
+    assert_eq!(left(&of_nova(false)), [LeftOutCode::Nova]);
+    let plan = of_nova(true);
+    assert_eq!(left(&plan), []);
+    assert!(plan.switchovers[0].warnings.iter().any(|w| w.contains("compute-1")), "{:?}", plan.switchovers[0].warnings);
 }
 
 #[test]

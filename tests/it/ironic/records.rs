@@ -160,6 +160,7 @@ async fn what_would_not_survive_the_move_keeps_a_node_from_being_a_source() {
         (json!({"storage_interface": "cinder"}), SourceBar::StorageInterface),
         (json!({"instance_info": {"image_source": "x"}}), SourceBar::ImageSource),
         (json!({"reservation": "lab"}), SourceBar::Locked),
+        (json!({"instance_info": {"display_name": "db1", "nova_host_id": "compute-1"}}), SourceBar::Nova),
         (json!({"provision_state": "manageable"}), SourceBar::ProvisionState),
         (json!({"provision_state": "polishing"}), SourceBar::ProvisionState),
     ] {
