@@ -1,4 +1,4 @@
-//! How often what goes wrong in a simulated world.
+//! What may go wrong in a world, and how often.
 
 /// Chances in percent, spans in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
