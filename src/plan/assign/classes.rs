@@ -182,19 +182,24 @@ impl<'a, 'j> Classes<'a, 'j> {
         let mut found: Vec<Vec<Edge>> = Vec::with_capacity(self.sources.len());
         let mut costs = Vec::new();
         for source in 0..self.sources.len() {
+            let key = self.sources[source].key;
+            let complete = self.keys[key as usize].iter().all(Option::is_some);
+            let alike = by_key.get(&key).filter(|_| complete);
+            costs.clear();
+            if let Some(alike) = alike {
+                self.fit(source, alike, &mut costs, &mut failures);
+            }
+            // The others were asked all the same: who could serve it counts in its pool.
             if self.sources[source].named.is_some() {
                 let next = ranks.len() as u32;
                 let rank = *ranks.entry(NAMED).or_insert(next);
                 found.push(self.named(source).map(|supply| Edge { rank, supply }).into_iter().collect());
                 continue;
             }
-            let key = self.sources[source].key;
-            let complete = self.keys[key as usize].iter().all(Option::is_some);
-            let Some(alike) = by_key.get(&key).filter(|_| complete) else {
+            let Some(alike) = alike else {
                 found.push(Vec::new());
                 continue;
             };
-            self.fit(source, alike, &mut costs, &mut failures);
             let mut edges = Vec::with_capacity(costs.iter().filter(|c| c.is_some()).count());
             for (supply, rank) in alike.spares.iter().zip(&costs).filter_map(|(supply, rank)| Some((*supply, (*rank)?))) {
                 let next = ranks.len() as u32;
