@@ -12,8 +12,9 @@
 //!
 //! Ironic has no If-Match. What makes the claim safe is that it lets nobody overwrite an `instance_uuid`, and no two nodes have the
 //! same: of two runs that want one spare, or one source, exactly one gets its PATCH accepted. Two that want the same source *and* the
-//! same spare in the same tenth of a second have the same claim: there the second's name stands in the record, and the first is
-//! refused by the next change that it makes.
+//! same spare in the same tenth of a second have the same claim: there the second's name stands in the record, the first is
+//! refused by the next change that it makes, and the second by the source that the first holds. Both withdraw, and nothing was
+//! switched off or moved.
 
 use super::Ironic;
 use super::client::Unread;
