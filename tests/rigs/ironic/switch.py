@@ -1,6 +1,6 @@
 """coldswap against a real Ironic: whole switchovers, both ways, killed after each request, and everything that goes wrong.
 
-    switch.py FOLDER VENV [PART...]       (by switch.sh; parts: ways kills faults rivals logins twenty)
+    switch.py FOLDER VENV [PART...]       (by switch.sh; parts: ways kills faults rivals twins logins twenty)
 """
 import concurrent.futures
 import json
@@ -279,6 +279,10 @@ def rivals(rig):
         serves_still(lost, "two runs, one spare")
         winners.append(codes.index(0))
     print(f"  two sources, one spare, twice: exactly one got it each time (runs {winners})", flush=True)
+
+
+def twins(rig):
+    """Two runs that want one source for one spare, from stores that know nothing of each other."""
     took = []
     for _ in range(2):
         # The same claim twice, which Ironic takes for no change: at most one goes on, and who asks again gets the spare.
@@ -322,7 +326,7 @@ def logins(rig):
     print(f"  http_basic: {pair.took:.1f} s", flush=True)
 
 
-PARTS = {"ways": ways, "rivals": rivals, "faults": faults, "kills": kills, "twenty": twenty, "logins": logins}
+PARTS = {"ways": ways, "rivals": rivals, "twins": twins, "faults": faults, "kills": kills, "twenty": twenty, "logins": logins}
 
 
 def main():
